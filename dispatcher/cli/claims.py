@@ -1,0 +1,144 @@
+"""claim, complete, fail, release, heartbeat, progress."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli import render
+from dispatcher.cli.composition import open_desk
+from dispatcher.cli.options import Agent, Json, Kind, Labels, Lease, SomeTask, Token, UnderPath
+from dispatcher.dispatch import claims
+from dispatcher.dispatch.desk import Desk, Whose
+from dispatcher.domain.lifecycle import Wanted
+from dispatcher.errors import InvalidInput
+from dispatcher.text import count as counted
+
+
+def claim_command(
+    task: SomeTask = None,
+    agent: Agent = None,
+    label: Labels = [],
+    kind: Kind = None,
+    path: UnderPath = None,
+    count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="Claim up to N tasks.")] = 1,
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait for a task to become claimable.")
+    ] = 0,
+    lease: Lease = None,
+    json: Json = False,
+) -> None:
+    """Claim the most urgent task and print it with its claim token. Exits 3 when there is none.
+
+    Example: dispatcher claim --agent me --label parser --json
+    """
+    if not agent:
+        raise InvalidInput(what="claim", problem="say who you are: --agent NAME (or DISPATCHER_AGENT)")
+    if task and (label or kind or path or count > 1 or wait):
+        raise InvalidInput(what="claim", problem="a task given by its id takes no filters, --count or --wait")
+    wanted = Wanted(agent, count, task, tuple(label), kind, path)
+    desk = open_desk()
+    claimed = claims.claim(desk, wanted, lease, wait)
+    if json:
+        render.json({"claims": [{"token": str(c.token), "task": c.task} for c in claimed]})
+    else:
+        for number, one in enumerate(claimed):
+            render.line("\n---\n") if number else None
+            render.task(one.task, str(one.token))
+    _keep_small(desk)
+
+
+def complete_command(
+    task: SomeTask = None,
+    claim: Token = None,
+    agent: Agent = None,
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What was done.")] = "",
+    json: Json = False,
+) -> None:
+    """Close a claimed task as done.
+
+    Example: dispatcher complete --claim parse-1f2e3d4c@1 --note "off by one"
+    """
+    desk = open_desk()
+    closed = claims.complete(desk, Whose(task, claim, agent), note)
+    result = closed.task["result"]
+    if json:
+        render.json(closed.task)
+    elif closed.again:
+        render.line(f"{closed.task['id']} was completed by this claim before")
+    elif result and not result["verified"]:
+        render.line(f"completed {closed.task['id']}, unverified: {result.get('unverified_because')}")
+    _keep_small(desk, closed_many=closed.many)
+
+
+def fail_command(
+    task: SomeTask = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it cannot be done (needed).")] = "",
+    claim: Token = None,
+    agent: Agent = None,
+    json: Json = False,
+) -> None:
+    """Close a claimed task as one that could not be done.
+
+    Example: dispatcher fail --claim parse-1f2e3d4c@1 --reason "needs a license"
+    """
+    desk = open_desk()
+    closed = claims.fail(desk, Whose(task, claim, agent), reason)
+    again = " before" if closed.again else ""
+    render.json(closed.task) if json else render.line(f"failed {closed.task['id']}{again}")
+    _keep_small(desk, closed_many=closed.many)
+
+
+def release_command(
+    task: SomeTask = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")] = "",
+    claim: Token = None,
+    agent: Agent = None,
+    json: Json = False,
+) -> None:
+    """Give a claimed task back; that counts as no attempt.
+
+    Example: dispatcher release --claim parse-1f2e3d4c@1
+    """
+    released = claims.release(open_desk(), Whose(task, claim, agent), reason)
+    render.json(released) if json else render.line(f"released {released['id']}")
+
+
+def heartbeat_command(
+    task: SomeTask = None, claim: Token = None, agent: Agent = None, lease: Lease = None, json: Json = False
+) -> None:
+    """Renew a claim's lease, counted from now.
+
+    Example: dispatcher heartbeat --claim parse-1f2e3d4c@1 --lease 600
+    """
+    kept = claims.heartbeat(open_desk(), Whose(task, claim, agent), lease)
+    held = kept["claim"]
+    if json:
+        render.json(kept)
+    elif held:
+        render.line(f"{kept['id']}@{held['generation']} is held until {held['lease']['expires_at']}")
+
+
+def progress_command(
+    text: Annotated[str, typer.Argument(help="One line about what was done or found.")],
+    task: SomeTask = None,
+    claim: Token = None,
+    agent: Agent = None,
+    json: Json = False,
+) -> None:
+    """Add a line to a claimed task's log.
+
+    Example: dispatcher progress "the bug is in tokenize()" --claim parse-1f2e3d4c@1
+    """
+    noted = claims.progress(open_desk(), Whose(task, claim, agent), text)
+    kept = counted(len(noted["progress"]), "line")
+    render.json(noted) if json else render.line(f"noted on {noted['id']} ({kept} kept)")
+
+
+def _keep_small(desk: Desk, *, closed_many: bool = False) -> None:
+    """Prune if that is due: the user's command has succeeded and has been answered."""
+    from dispatcher.dispatch import upkeep
+
+    if pruned := upkeep.prune_if_due(desk, closed_many=closed_many):
+        render.note(f"pruned: {counted(len(pruned.archived), 'task')} archived")

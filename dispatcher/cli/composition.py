@@ -1,0 +1,85 @@
+"""The composition root: the one place that names a concrete store, and finds where it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from dispatcher import clock, config
+from dispatcher.cli import render
+from dispatcher.dispatch.desk import Desk
+from dispatcher.domain.moment import Moment
+from dispatcher.domain.redact import Redactor
+from dispatcher.errors import NoInbox
+from dispatcher.files import Root, make_root
+from dispatcher.store.base import Store
+
+ROOT = Path("INBOX", "agents", "Local Models")
+
+
+class _Call:
+    """What the call in progress takes from outside: its clock, and the root if one was named."""
+
+    now: Callable[[], Moment] = clock.now
+    root: Path | None = None
+
+
+def use_clock(now: Callable[[], Moment]) -> None:
+    """Begin a call with this clock and no root named."""
+    _Call.now = staticmethod(now)
+    _Call.root = None
+
+
+def use_root(root: Path | None) -> None:
+    """Take the root that the command line or the environment names."""
+    _Call.root = root
+
+
+def find_root() -> Path:
+    """Return the state root: the one named, else the nearest above the working directory. Raises NoInbox."""
+    if _Call.root is not None:
+        if not _Call.root.exists():
+            raise NoInbox(where=f"at {_Call.root}")
+        return _Call.root.absolute()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / ROOT).is_dir():
+            return folder / ROOT
+    raise NoInbox(where=f"in {here} or above")
+
+
+def make_new_root(project: Path) -> Path:
+    """Return where `init` puts the state of a project, and make the folder."""
+    path = (_Call.root or project / ROOT).absolute()
+    make_root(path)
+    return path
+
+
+def open_desk(path: Path | None = None) -> Desk:
+    """Return the store at `path`, or at the root that is found, with its settings."""
+    path = path or find_root()
+    redactor = Redactor(os.environ)
+    settings = load_settings(path)
+    return Desk(_store(path, settings, redactor), settings, _Call.now, redactor)
+
+
+def open_store() -> Store:
+    """Return the store alone, even where its settings cannot be read."""
+    return _store(find_root(), config.load(None, config.FILE, {}), Redactor(os.environ))
+
+
+def load_settings(path: Path) -> config.Settings:
+    """Return the settings in force for the state at `path`."""
+    root = Root(path)
+    try:
+        file = root.read(config.FILE, config.MAX_FILE_BYTES)
+    finally:
+        root.close()
+    return config.load(file, str(path / config.FILE), os.environ)
+
+
+def _store(path: Path, settings: config.Settings, redactor: Redactor) -> Store:
+    from dispatcher.store.filesystem import FilesystemStore
+
+    return FilesystemStore(path, _Call.now, redactor, settings.seconds("lock.timeout"), render.note)

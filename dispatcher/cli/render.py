@@ -1,0 +1,226 @@
+"""Everything that is printed: data on standard output, talk on standard error, all of it made harmless."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from dispatcher import text
+from dispatcher.domain.moment import from_iso, spoken
+from dispatcher.domain.record import Record
+from dispatcher.domain.task import Row, Task
+
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_STATUS_STYLE = {"PENDING": "cyan", "ACTIVE": "yellow", "COMPLETED": "green", "FAILED": "red"}
+_NARROWEST_TITLE = 24
+
+
+# The two streams
+
+
+def line(words: str = "") -> None:
+    """Print one line or several of data; `words` may hold foreign text but no styles."""
+    _write(sys.stdout, text.clean(words))
+
+
+def note(words: str) -> None:
+    """Tell the user something that is not data."""
+    _write(sys.stderr, f"dispatcher: {text.clean_line(words)}")
+
+
+def error(words: str) -> None:
+    """Say in one line what went wrong."""
+    _write(sys.stderr, paint(sys.stderr, "red", "error: ") + text.clean_line(words))
+
+
+def json(data: Any) -> None:  # noqa: ANN401 - any JSON data
+    """Print a JSON document: indented on a terminal, on one line in a pipe."""
+    option = orjson.OPT_INDENT_2 if sys.stdout.isatty() else 0
+    _write(sys.stdout, text.json_line_safe(orjson.dumps(data, option=option)).decode())
+
+
+def _write(stream: Any, words: str) -> None:  # noqa: ANN401 - a text stream
+    try:
+        stream.write(words + "\n")
+    except UnicodeEncodeError:  # a terminal that is not UTF-8
+        encoding = stream.encoding or "ascii"
+        stream.write(words.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def paint(stream: Any, style: str, words: str) -> str:  # noqa: ANN401 - a text stream
+    """Return `words`, which are harmless already, in a style if the stream shows styles."""
+    if not words or not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return words
+    return f"\x1b[{_STYLES[style]}m{words}\x1b[0m"
+
+
+# Tables
+
+
+def _table(rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+    """Print cells of (words, style) in aligned columns; the last column is cut to the terminal's width."""
+    cleaned = [[(text.clean_line(words), style) for words, style in row] for row in rows]
+    widths = [max(text.width(row[i][0]) for row in cleaned) for i in range(len(cleaned[0]) - 1)] if cleaned else []
+    room = None
+    if sys.stdout.isatty():
+        room = max(_NARROWEST_TITLE, shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths))
+    for row in cleaned:
+        cells = [
+            paint(sys.stdout, style, words) + " " * (width - text.width(words))
+            for (words, style), width in zip(row, widths, strict=False)
+        ]
+        words, style = row[-1]
+        cells.append(paint(sys.stdout, style, words if room is None else text.fit(words, room)))
+        _write(sys.stdout, "  ".join(cells).rstrip())
+
+
+def tasks(rows: Sequence[Row], now: int) -> None:
+    """Print tasks as a table. `now` is in milliseconds since 1970."""
+    _table(
+        [
+            [
+                (row["id"], "bold"),
+                (row["status"], _STATUS_STYLE[row["status"]]),
+                (f"p{row['priority']}", "dim"),
+                (_ago(row["created_at"], now), "dim"),
+                (_who(row), "yellow"),
+                (row["title"] + _tags(row), ""),
+            ]
+            for row in rows
+        ]
+    )
+
+
+def _who(row: Row) -> str:
+    if row["claimed_by"]:
+        return row["claimed_by"]
+    if row.get("muted_until"):
+        return "muted"
+    if row.get("archived"):
+        return "archived"
+    return text.count(row["attempts"], "try").replace("trys", "tries") if row["attempts"] else "-"
+
+
+def _tags(row: Row) -> str:
+    return f" [{' '.join(row['labels'])}]" if row["labels"] else ""
+
+
+def _ago(iso: str, now: int) -> str:
+    return spoken(max(0, (now - from_iso(iso)) / 1000))
+
+
+# One task
+
+
+def task(document: Task, token: str | None = None) -> None:
+    """Print a task as Markdown."""
+    line(f"# {document['title']}")
+    line()
+    if token:
+        line(f"- claim: {token}")
+    line(f"- task: {document['id']} ({document['kind']}, priority {document['priority']})")
+    line(f"- status: {_standing(document)}")
+    for name, values in (
+        ("labels", document["labels"]), ("paths", document["paths"]), ("waits for", document["depends_on"]),
+    ):  # fmt: skip
+        if values:
+            line(f"- {name}: {', '.join(values)}")
+    if muted := document["muted"]:
+        line(f"- muted: until {muted['until'] or 'further notice'}: {text.one_line(muted['reason'])}")
+    line(f"- created: {document['created_at']}")
+    if document["body"]:
+        line(f"\n{document['body']}")
+    _log_of(document)
+
+
+def _standing(document: Task) -> str:
+    if claim := document["claim"]:
+        return f"{document['status']}, claimed by {claim['agent']} until {claim['lease']['expires_at']}"
+    words: str = document["status"]
+    if result := document["result"]:
+        words += f" by {result['agent']} on {result['at']}"
+        if result["outcome"] == "completed" and not result["verified"]:
+            words += f", unverified ({result.get('unverified_because', 'no reason given')})"
+    if document["archived_at"]:
+        words += f", archived {document['archived_at']}"
+    if document["not_before"]:
+        words += f", held back until {document['not_before']}"
+    return words
+
+
+def _log_of(document: Task) -> None:
+    if document["attempt_log"]:
+        line("\n## Attempts\n")
+        for attempt in document["attempt_log"]:
+            said = f": {text.one_line(attempt['note'])}" if attempt.get("note") else ""
+            line(f"{attempt['generation']}. {attempt['outcome']} by {attempt['agent']}, {attempt['ended_at']}{said}")
+    if document["progress"]:
+        line("\n## Progress\n")
+        for step in document["progress"]:
+            line(f"- {step['at']} {step['agent']}: {text.one_line(step['text'])}")
+
+
+# The whole
+
+
+def status(data: dict[str, Any]) -> None:
+    """Print the state of the whole in a few lines."""
+    counts = data["counts"]
+    shown = "  ".join(f"{paint(sys.stdout, _STATUS_STYLE[name.upper()], str(n))} {name}" for name, n in counts.items())
+    _write(sys.stdout, shown)
+    details = [f"{data['ready']} ready to claim"]
+    details += [f"{data['muted']} muted"] if data["muted"] else []
+    details += [f"{data['archived']} archived"] if data["archived"] else []
+    line(", ".join(details))
+    if oldest := data["oldest_pending"]:
+        line(f"oldest pending: {oldest['task']}, {spoken(oldest['seconds'])}")
+    for agent in data["agents"]:
+        left = agent["lease_seconds_left"]
+        ends = f"{spoken(left)} left" if left > 0 else f"lease ran out {spoken(-left)} ago"
+        line(f"{agent['agent']}: {agent['task']}@{agent['generation']}, {ends}")
+    context = data["context"]
+    share = f"{context['usage_percent']:g} % of {context['window']:,}"
+    line(f"ledger: {text.count(context['ledger_tasks'], 'task')}, about {context['ledger_tokens']:,} tokens ({share})")
+    if context["warning"]:
+        line(
+            f"warning: 'dispatcher prune' would take {text.count(context['prunable'], 'closed task')} out of the ledger"
+        )
+
+
+def records(found: Iterable[Record]) -> None:
+    """Print journal records, an event a line."""
+    for record in found:
+        for event in record.events:
+            what = event.get("task") or _summary(event)
+            said = event.get("text") or event.get("note") or event.get("reason") or event.get("title") or ""
+            words = f"{record.seq:>6}  {record.at}  {record.writer}  {event['type']}  {what}"
+            _write(sys.stdout, text.clean_line(f"{words}  {text.one_line(said)}".rstrip()))
+
+
+def _summary(event: dict[str, Any]) -> str:
+    if event["type"] == "pruned":
+        return f"{len(event['archived'])} archived, {len(event['dropped'])} out of the ledger"
+    if event["type"] == "checkpoint":
+        return f"after {event['previous']['segment'] or 'the start'}"
+    return ""
+
+
+def settings(values: Iterable[tuple[str, Any, str, str]]) -> None:
+    """Print settings as key, value, source and purpose."""
+    _table(
+        [
+            [(key, "bold"), (_setting(value), ""), (source, "dim"), (purpose, "")]
+            for key, value, source, purpose in values
+        ]
+    )
+
+
+def _setting(value: object) -> str:
+    return (
+        str(value).lower() if isinstance(value, bool) else f"{value:.15g}" if isinstance(value, float) else str(value)
+    )

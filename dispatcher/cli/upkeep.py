@@ -1,0 +1,66 @@
+"""init, prune, rebuild."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli import render
+from dispatcher.cli.composition import make_new_root, open_desk, open_store
+from dispatcher.cli.options import Json
+from dispatcher.dispatch import upkeep
+from dispatcher.text import count
+
+
+def init_command(
+    project: Annotated[Path, typer.Argument(metavar="[PROJECT]", help="The project's folder.")] = Path(),
+    json: Json = False,
+) -> None:
+    """Make an INBOX in a project, or complete the one that is there.
+
+    Example: cd myproject && dispatcher init
+    """
+    path = make_new_root(project)
+    made = open_desk(path).store.create()
+    if json:
+        render.json({"root": str(path), "made": made})
+    else:
+        render.line(f"{'made' if made else 'already there:'} {path}")
+
+
+def prune_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False, json: Json = False
+) -> None:
+    """Archive old closed tasks, end claims whose lease ran out, and rotate a large journal.
+
+    Pending, active and failed tasks stay; 'show' and 'log' still find what was archived.
+    Example: dispatcher prune --dry-run
+    """
+    done = upkeep.prune(open_desk(), dry_run=dry_run)
+    if json:
+        render.json({"dry_run": dry_run, **done._asdict()})
+        return
+    would = "would have " if dry_run else ""
+    render.line(f"{would}archived {count(len(done.archived), 'task')}, {len(done.dropped)} of them out of the ledger")
+    if done.trimmed:
+        render.line(f"{would}trimmed the progress of {count(len(done.trimmed), 'task')}")
+    if done.expired:
+        render.line(f"{would}ended {count(len(done.expired), 'claim')} whose lease ran out")
+    if done.rotated:
+        render.line(f"{would}begun a new journal segment")
+
+
+def rebuild_command(json: Json = False) -> None:
+    """Make the ledger and the task files anew from the journal; repair a damaged journal.
+
+    A damaged journal is kept aside, and what cannot be saved is named. Exits 7 if something was lost.
+    """
+    done = upkeep.rebuild(open_store())
+    if json:
+        render.json({"repaired": done.lines, "lost": done.lost})
+    else:
+        render.line("\n".join(done.lines) or "everything was as the journal says")
+    if done.lost:
+        raise typer.Exit(7)

@@ -1,0 +1,87 @@
+"""list, show, status, log."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli import render
+from dispatcher.cli.composition import open_desk
+from dispatcher.cli.options import Json, Kind, Labels, TaskId, UnderPath
+from dispatcher.dispatch import views
+
+
+class StatusName(StrEnum):
+    """What --status takes, in either case."""
+
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+def list_command(
+    status: Annotated[
+        list[StatusName], typer.Option("--status", case_sensitive=False, help="Only these; repeatable.")
+    ] = [],
+    label: Labels = [],
+    kind: Kind = None,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only claimed by this one.")] = None,
+    path: UnderPath = None,
+    muted: Annotated[bool, typer.Option("--muted", help="Only muted ones.")] = False,
+    json: Json = False,
+) -> None:
+    """List the tasks in the ledger: active, pending by urgency, failed, completed.
+
+    Example: dispatcher list --status pending --label parser
+    """
+    desk = open_desk()
+    wanted = views.Filter(tuple(s.value for s in status), tuple(label), kind, agent, path, muted)
+    rows = views.list_tasks(desk, wanted)
+    if json:
+        render.json({"tasks": rows})
+    elif rows:
+        render.tasks(rows, desk.clock().wall)
+    else:
+        render.note("no task fits" if wanted != views.Filter() else "no tasks yet; 'dispatcher add' makes one")
+
+
+def show_command(task: TaskId, json: Json = False) -> None:
+    """Show a whole task, archived ones too.
+
+    Example: dispatcher show parse --json | jq .attempt_log
+    """
+    document = views.show(open_desk(), task)
+    render.json(document) if json else render.task(document)
+
+
+def status_command(json: Json = False) -> None:
+    """Show how many tasks there are, who works on what, and how large the ledger is.
+
+    Example: dispatcher status --json | jq .counts.pending
+    """
+    data = views.status(open_desk())
+    render.json(data) if json else render.status(data)
+
+
+def log_command(
+    task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="Only about this task.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only by this agent.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="EVENT", help="Only such events.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="A date, a time, or a span back (7d, 12h).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Only the last N.")] = None,
+    json: Json = False,
+) -> None:
+    """Show what happened, oldest first, through all journal segments.
+
+    Example: dispatcher log --task parse --since 7d
+    """
+    found = views.log(open_desk(), views.LogFilter(task, agent, kind, since, limit))
+    if json:
+        render.json({"records": [record._asdict() for record in found]})
+    else:
+        render.records(found)

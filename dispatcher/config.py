@@ -1,0 +1,143 @@
+"""Settings: default < config.yaml < environment < flag, and each value knows where it came from."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from dispatcher.errors import BadConfig, InvalidInput
+from dispatcher.yaml_source import flatten
+
+FILE = "config.yaml"
+MAX_FILE_BYTES = 1_000_000
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+class Spec(NamedTuple):
+    """One setting: its default, how a value is read, and what it is for (with its unit)."""
+
+    default: Any
+    read: Callable[[Any], Any]
+    purpose: str
+
+
+class Value(NamedTuple):
+    """A setting's value and where it came from."""
+
+    value: Any
+    source: str
+
+
+def _number(kind: type[int | float], low: float, high: float) -> Callable[[Any], Any]:
+    def read(given: object) -> int | float:
+        if isinstance(given, bool) or not isinstance(given, int | float | str):
+            raise ValueError(_range(low, high))  # noqa: TRY004 - told as any other wrong value
+        try:
+            number = kind(given)
+        except (ValueError, OverflowError):
+            raise ValueError(_range(low, high)) from None
+        if isinstance(given, float) and number != given:
+            raise ValueError("must be a whole number")
+        if not low <= number <= high:  # NaN is not in any range
+            raise ValueError(_range(low, high))
+        return number
+
+    return read
+
+
+def _range(low: float, high: float) -> str:
+    return f"must be a number from {low:g} to {high:.10g}"
+
+
+def _truth(given: object) -> bool:
+    text = str(given).lower()
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise ValueError("must be true or false")
+
+
+SPECS: dict[str, Spec] = {
+    "claim.lease": Spec(900.0, _number(float, 0.1, 31_536_000), "seconds a claim holds without a heartbeat"),
+    "claim.maxAttempts": Spec(3, _number(int, 1, 1000), "attempts after which a task is FAILED"),
+    "claim.backoff": Spec(60.0, _number(float, 0, 3600), "seconds before the second retry; doubles with each"),
+    "lock.timeout": Spec(10.0, _number(float, 0, 3600), "seconds to wait for the state's lock"),
+    "prune.auto": Spec(True, _truth, "prune after a command when a limit is well passed"),
+    "prune.keepClosed": Spec(100, _number(int, 0, 1_000_000), "closed tasks that stay in the ledger"),
+    "prune.archiveAfterDays": Spec(7.0, _number(float, 0, 36_500), "days until a completed task is archived"),
+    "prune.keepProgress": Spec(10, _number(int, 1, 1000), "lines of progress kept in a task"),
+    "prune.journalMaxBytes": Spec(
+        4_194_304, _number(int, 1, 1 << 32), "size in bytes from which pruning begins a new journal segment"
+    ),
+    "status.window": Spec(8192, _number(int, 256, 1 << 24), "tokens of the window that the ledger is measured against"),
+}
+
+
+class Settings:
+    """All settings with their sources; immutable."""
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._values = dict(values)
+
+    def __iter__(self) -> Iterator[tuple[str, Value]]:
+        return iter(self._values.items())
+
+    def value(self, key: str) -> Value:
+        """Return a setting with its source. Raises InvalidInput for a name that is none."""
+        if key not in self._values:
+            raise InvalidInput(what=f"setting '{key}'", problem=f"there is none of that name{_near(key)}")
+        return self._values[key]
+
+    def number(self, key: str) -> int:
+        """Return a whole number."""
+        return int(self._values[key].value)
+
+    def seconds(self, key: str) -> float:
+        """Return a number that may have a fraction."""
+        return float(self._values[key].value)
+
+    def flag(self, key: str) -> bool:
+        """Return a yes or no."""
+        return bool(self._values[key].value)
+
+
+def load(
+    file: bytes | None, file_name: str, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None
+) -> Settings:
+    """Return the settings. `file` holds the bytes of config.yaml, None if there is none.
+
+    Raises BadConfig that names the place: an unknown key, a value out of range, broken YAML.
+    """
+    values = {key: Value(spec.default, "default") for key, spec in SPECS.items()}
+    for key, (given, place) in flatten(file or b"", file_name).items():
+        where = f"{file_name}, {place}"
+        if key not in SPECS:
+            raise BadConfig(source=where, problem=f"there is no setting '{key}'{_near(key)}")
+        values[key] = _read(key, given, where, f"{FILE}, line {place.line}")
+    for key in SPECS:
+        if (given := environ.get(variable(key))) is not None:
+            values[key] = _read(key, given, variable(key), variable(key))
+    for key, given in (flags or {}).items():
+        if given is not None:
+            values[key] = _read(key, given, key, "flag")
+    return Settings(values)
+
+
+def variable(key: str) -> str:
+    """Return the environment variable of a setting: claim.maxAttempts is DISPATCHER_CLAIM_MAX_ATTEMPTS."""
+    return "DISPATCHER_" + re.sub(r"(?<=[a-z])(?=[A-Z])|\.", "_", key).upper()
+
+
+def _read(key: str, given: object, where: str, source: str) -> Value:
+    try:
+        return Value(SPECS[key].read(given), source)
+    except ValueError as error:
+        raise BadConfig(source=where, problem=f"{key} is '{given}', but it {error}") from error
+
+
+def _near(key: str) -> str:
+    close = difflib.get_close_matches(key, SPECS, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""

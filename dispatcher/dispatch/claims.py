@@ -1,0 +1,170 @@
+"""Claims: taking a task, holding it, giving it back, closing it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dispatcher.dispatch import desk as intake
+from dispatcher.dispatch.desk import Desk, Whose
+from dispatcher.domain import lifecycle, retention
+from dispatcher.domain.ids import Token
+from dispatcher.domain.ledger import Ledger
+from dispatcher.domain.lifecycle import Holder, Wanted
+from dispatcher.domain.moment import Moment
+from dispatcher.domain.record import Event
+from dispatcher.domain.task import Task
+from dispatcher.errors import InvalidInput
+from dispatcher.store.base import Change, Commit
+
+_LONGEST_NAP = 1.0
+"""Seconds between two looks while waiting: a lease may run out without anything happening."""
+
+UNVERIFIED = "made by hand: it names no tests to run"
+
+
+class Claimed(NamedTuple):
+    """A claim that was granted."""
+
+    token: Token
+    task: Task
+
+
+class Closed(NamedTuple):
+    """A task that was closed; `again` when this claim had closed it before, `many` when pruning is due."""
+
+    task: Task
+    again: bool
+    many: bool
+
+
+def claim(desk: Desk, wanted: Wanted, lease: float | None = None, wait: float = 0.0) -> list[Claimed]:
+    """Claim tasks and return them, `wanted.limit` at most. Raises NothingToClaim, after waiting if asked to."""
+    wanted = wanted._replace(agent=intake.agent(wanted.agent))
+    if wanted.limit < 1:
+        raise InvalidInput(what=f"--count {wanted.limit}", problem="must be at least 1")
+    until = time.monotonic() + wait
+    while True:
+        ids, commit = _claim_once(desk, wanted, lease)
+        if ids:
+            tasks = [intake.whole(desk, commit.ledger.task(i)) for i in ids]
+            return [Claimed(Token(task["id"], task["generation"]), task) for task in tasks]
+        if wanted.task or time.monotonic() >= until:
+            raise lifecycle.nothing_to_claim(commit.ledger, wanted)
+        _await_claimable(desk, wanted, commit.ledger.seq, until)
+
+
+def _claim_once(desk: Desk, wanted: Wanted, lease: float | None) -> tuple[list[str], Commit]:
+    chosen: list[str] = []
+
+    def decide(ledger: Ledger, now: Moment) -> Change:
+        exact = wanted._replace(task=intake.find(ledger, wanted.task)) if wanted.task else wanted
+        events, chosen[:] = lifecycle.claim(ledger, exact, desk.claim_policy(lease), now)
+        return Change(events, wanted.agent)
+
+    commit = desk.store.transact("claim", decide)
+    return chosen, commit
+
+
+def _await_claimable(desk: Desk, wanted: Wanted, seq: int, until: float) -> None:
+    """Return when a claim may succeed, or when the time is up; looks without the lock."""
+    while (left := until - time.monotonic()) > 0:
+        desk.store.wait(seq, min(left, _LONGEST_NAP))
+        seen, found = desk.store.view(lambda ledger: (ledger.seq, _would_find(desk, ledger, wanted)))
+        if found:
+            return
+        seq = seen
+
+
+def _would_find(desk: Desk, ledger: Ledger, wanted: Wanted) -> bool:
+    _, chosen = lifecycle.claim(ledger, wanted, desk.claim_policy(), desk.clock())
+    return bool(chosen)
+
+
+def heartbeat(desk: Desk, whose: Whose, lease: float | None) -> Task:
+    """Renew a claim's lease, from now, and return the task."""
+    return _as_holder(desk, "heartbeat", whose, lambda task, held, now: lifecycle.extend(task, held, lease, now))
+
+
+def release(desk: Desk, whose: Whose, reason: str) -> Task:
+    """Give a task back unfinished; that counts as no attempt. Return it."""
+    why = intake.text("reason", reason)
+
+    def decide(task: Task, held: Holder, _now: Moment) -> Event:
+        lifecycle.check_holder(task, held)
+        return {"type": "task_released", **_said_by(task), **_note(why)}
+
+    return _as_holder(desk, "release", whose, decide)
+
+
+def progress(desk: Desk, whose: Whose, line: str) -> Task:
+    """Add a line to the task's log and return the task."""
+    said = intake.text("progress", line, required=True)
+
+    def decide(task: Task, held: Holder, _now: Moment) -> Event:
+        lifecycle.check_holder(task, held)
+        keep = desk.settings.number("prune.keepProgress")
+        return {"type": "progress_noted", **_said_by(task), "text": said, "keep": keep}
+
+    return _as_holder(desk, "progress", whose, decide)
+
+
+def complete(desk: Desk, whose: Whose, note: str) -> Closed:
+    """Close a task as done. A task made by hand has nothing to verify, which its result says."""
+    said = intake.text("note", note)
+
+    def decide(task: Task, held: Holder, _now: Moment) -> Event | None:
+        if lifecycle.closed_already(task, held, "completed"):
+            return None
+        lifecycle.check_may_close(task, held)
+        unverified = {"verified": False, "unverified_because": UNVERIFIED}
+        return {"type": "task_completed", **_said_by(task), **unverified, **_note(said)}
+
+    return _closing(desk, "complete", whose, decide)
+
+
+def fail(desk: Desk, whose: Whose, reason: str) -> Closed:
+    """Close a task as one that could not be done."""
+    said = intake.text("reason", reason, required=True)
+
+    def decide(task: Task, held: Holder, _now: Moment) -> Event | None:
+        if lifecycle.closed_already(task, held, "failed"):
+            return None
+        lifecycle.check_may_close(task, held)
+        return {"type": "task_failed", **_said_by(task), "note": said}
+
+    return _closing(desk, "fail", whose, decide)
+
+
+Decision = Callable[[Task, Holder, Moment], Event | None]
+
+
+def _as_holder(desk: Desk, command: str, whose: Whose, decide: Decision) -> Task:
+    return _closing(desk, command, whose, decide).task
+
+
+def _closing(desk: Desk, command: str, whose: Whose, decide: Decision) -> Closed:
+    """Run a holder's command: find whose claim it is, decide on its task, return the task as it is then."""
+    met: list[str] = []
+
+    def on_ledger(ledger: Ledger, now: Moment) -> Change:
+        held = intake.holder(ledger, whose)
+        met[:] = [held.task]
+        event = decide(ledger.task(held.task), held, now)
+        return Change([event], event["agent"]) if event else Change([])
+
+    if whose.agent:
+        intake.agent(whose.agent)
+    commit = desk.store.transact(command, on_ledger)
+    many = retention.due(commit.ledger, desk.limits(), commit.now)
+    return Closed(commit.ledger.task(met[0]), commit.record is None, many)
+
+
+def _said_by(task: Task) -> Event:
+    agent, generation = lifecycle.holder_of(task)
+    return {"task": task["id"], "agent": agent, "generation": generation}
+
+
+def _note(text: str) -> Event:
+    return {"note": text} if text else {}

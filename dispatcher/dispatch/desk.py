@@ -1,0 +1,180 @@
+"""What every use case works with, and how it reads what people type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from dispatcher.config import Settings
+from dispatcher.domain import ids
+from dispatcher.domain.ledger import Ledger
+from dispatcher.domain.lifecycle import ClaimPolicy, Holder
+from dispatcher.domain.moment import Moment, from_iso, to_iso
+from dispatcher.domain.redact import Redactor
+from dispatcher.domain.retention import Limits
+from dispatcher.domain.task import MAX_PRIORITY, MIN_PRIORITY, Task
+from dispatcher.errors import InvalidInput, UnknownTask
+from dispatcher.store.base import Store
+from dispatcher.text import one_line, well_formed
+
+MAX_TITLE = 200
+MAX_TEXT_BYTES = 1_000_000
+MAX_LABELS = 20
+MAX_DEPENDENCIES = 100
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,39}")
+_AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/ -]{0,63}")
+
+
+class Desk(NamedTuple):
+    """The store, the settings in force, the clock, and the redactor for text that shapes an id."""
+
+    store: Store
+    settings: Settings
+    clock: Callable[[], Moment]
+    redactor: Redactor
+
+    def claim_policy(self, lease: float | None = None) -> ClaimPolicy:
+        """Return the limits of claims, with another lease if one is given."""
+        s = self.settings
+        seconds = s.seconds("claim.lease") if lease is None else lease
+        return ClaimPolicy(seconds, s.number("claim.maxAttempts"), s.seconds("claim.backoff"))
+
+    def limits(self) -> Limits:
+        """Return what pruning keeps."""
+        s = self.settings
+        return Limits(s.number("prune.keepClosed"), s.seconds("prune.archiveAfterDays"), s.number("prune.keepProgress"))
+
+
+class Whose(NamedTuple):
+    """How a holder's command names its claim: a task (or its token), a token, an agent. Each may be missing."""
+
+    task: str | None = None
+    claim: str | None = None
+    agent: str | None = None
+
+
+def holder(ledger: Ledger, whose: Whose) -> Holder:
+    """Return the claim that is meant. Raises InvalidInput when it is not said, UnknownTask when there is no such task."""
+    token = ids.parse_token(whose.claim) if whose.claim else None
+    named = whose.task
+    if named and "@" in named:
+        token, named = ids.parse_token(named), None
+    if token is None and not (named and whose.agent):
+        problem = "say whose it is: --claim TOKEN (or DISPATCHER_CLAIM), or the task and --agent NAME"
+        raise InvalidInput(what="claim", problem=problem)
+    if token is None:
+        return Holder(find(ledger, named or ""), None, whose.agent)
+    task_id = find(ledger, token.task)
+    if named and find(ledger, named) != task_id:
+        raise InvalidInput(what=f"claim '{token}'", problem=f"is not a claim of task '{named}'")
+    return Holder(task_id, token.generation, whose.agent)
+
+
+def find(ledger: Ledger, given: str) -> str:
+    """Return the id of the task in the ledger that `given` means."""
+    return ids.find(given.partition("@")[0] or given, ledger.rows.keys())
+
+
+def whole(desk: Desk, task: Task) -> Task:
+    """Return `task`, changed in place, with its long texts put back; one whose blob is gone stays cut."""
+    _fill_in(desk.store, task)
+    return task
+
+
+def _fill_in(store: Store, value: Any) -> None:  # noqa: ANN401 - any JSON data
+    if isinstance(value, list):
+        for item in value:
+            _fill_in(store, item)
+    if isinstance(value, dict):
+        for key in [k for k in value if k.endswith("_blob")]:
+            if (text_of := store.text(value[key])) is not None:
+                value[key.removesuffix("_blob")] = text_of
+                del value[key]
+        for item in value.values():
+            _fill_in(store, item)
+
+
+def title(desk: Desk, given: str) -> str:
+    """Return a title fit to be kept: one line, no secrets. Raises InvalidInput."""
+    text = desk.redactor.text(one_line(well_formed(given)))
+    if not text:
+        raise InvalidInput(what="title", problem="must not be empty")
+    if len(text) > MAX_TITLE:
+        raise InvalidInput(what="title", problem=f"has {len(text)} characters, {MAX_TITLE} at most; use --body")
+    return text
+
+
+def text(what: str, given: str, *, required: bool = False) -> str:
+    """Return free text fit to be kept. Raises InvalidInput."""
+    kept = well_formed(given).strip()
+    if required and not kept:
+        raise InvalidInput(what=what, problem="must not be empty")
+    if len(kept.encode()) > MAX_TEXT_BYTES:
+        raise InvalidInput(what=what, problem=f"is larger than {MAX_TEXT_BYTES:,} bytes")
+    return kept
+
+
+def agent(given: str) -> str:
+    """Return an agent's name. Raises InvalidInput."""
+    if not _AGENT.fullmatch(given):
+        problem = "an agent's name has 1 to 64 letters, digits, spaces and . _ @ : / -, the first a letter or digit"
+        raise InvalidInput(what=f"agent '{given}'", problem=problem)
+    return given.rstrip()
+
+
+def labels(given: Iterable[str]) -> list[str]:
+    """Return labels without repetition, in the order given. Raises InvalidInput."""
+    kept = list(dict.fromkeys(given))
+    for label in kept:
+        if not _LABEL.fullmatch(label):
+            problem = "a label has 1 to 40 letters, digits and . _ : / -, the first a letter or digit"
+            raise InvalidInput(what=f"label '{label}'", problem=problem)
+    if len(kept) > MAX_LABELS:
+        raise InvalidInput(what="labels", problem=f"{len(kept)} given, {MAX_LABELS} at most")
+    return kept
+
+
+def paths(given: Iterable[str]) -> list[str]:
+    """Return the paths a task is about, without repetition. Raises InvalidInput."""
+    kept = list(dict.fromkeys(well_formed(p).removeprefix("./") for p in given))
+    for path in kept:
+        if not path or len(path) > 300 or "\n" in path or "\0" in path:
+            raise InvalidInput(what=f"path '{path[:40]}'", problem="must be one line of 1 to 300 characters")
+    if len(kept) > MAX_LABELS:
+        raise InvalidInput(what="paths", problem=f"{len(kept)} given, {MAX_LABELS} at most")
+    return kept
+
+
+def dependencies(desk: Desk, ledger: Ledger, given: Iterable[str]) -> list[str]:
+    """Return the ids of the tasks to wait for; one that is archived is done already and is left out."""
+    kept: dict[str, None] = {}
+    for name in given:
+        try:
+            kept[find(ledger, name)] = None
+        except UnknownTask:
+            if not desk.store.archived(name.strip().lower()):
+                raise
+    if len(kept) > MAX_DEPENDENCIES:
+        raise InvalidInput(what="dependencies", problem=f"{len(kept)} given, {MAX_DEPENDENCIES} at most")
+    return list(kept)
+
+
+def priority(given: int) -> int:
+    """Return a priority. Raises InvalidInput."""
+    if not MIN_PRIORITY <= given <= MAX_PRIORITY:
+        raise InvalidInput(what=f"priority {given}", problem=f"must be from {MIN_PRIORITY} to {MAX_PRIORITY}")
+    return given
+
+
+def moment_in_time(what: str, given: str, now: Moment, *, past: bool = False) -> str:
+    """Return a timestamp for a date ("2026-12-01"), a time, or a span from now ("7d", "12h"). Raises InvalidInput."""
+    if match := re.fullmatch(r"(\d{1,6})\s*([smhdw])", given.strip()):
+        span = int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[match[2]] * 1000
+        return to_iso(now.wall - span if past else now.wall + span)
+    try:
+        return to_iso(from_iso(given.strip()))
+    except (ValueError, OverflowError):
+        raise InvalidInput(
+            what=f"{what} '{given}'", problem="must be a date (2026-12-01), a time or a span (7d, 12h)"
+        ) from None

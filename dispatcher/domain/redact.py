@@ -1,0 +1,112 @@
+"""Secrets taken out of text before it reaches a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from dispatcher.domain.record import Event
+
+_NAMES = re.compile("TOKEN|SECRET|KEY|PASSWORD|PASSWD", re.IGNORECASE)
+_SHORTEST_VALUE = 6
+
+# Per format: a literal that every match contains, in lower case (so that most text costs one
+# search and no regular expression), the format's name, and its expression.
+_FORMATS = (
+    ("akia", "aws-key", r"\bAKIA[0-9A-Z]{16}\b"),
+    ("asia", "aws-key", r"\bASIA[0-9A-Z]{16}\b"),
+    ("ghp_", "github-token", r"\bghp_[A-Za-z0-9]{30,255}"),
+    ("gho_", "github-token", r"\bgho_[A-Za-z0-9]{30,255}"),
+    ("ghu_", "github-token", r"\bghu_[A-Za-z0-9]{30,255}"),
+    ("ghs_", "github-token", r"\bghs_[A-Za-z0-9]{30,255}"),
+    ("ghr_", "github-token", r"\bghr_[A-Za-z0-9]{30,255}"),
+    ("github_pat_", "github-token", r"\bgithub_pat_[A-Za-z0-9_]{22,255}"),
+    ("glpat-", "gitlab-token", r"\bglpat-[A-Za-z0-9_-]{20,}"),
+    ("xox", "slack-token", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
+    ("hooks.slack.com", "slack-webhook", r"https://hooks\.slack\.com/services/[A-Za-z0-9/+]{20,}"),
+    ("sk-", "api-key", r"\bsk-[A-Za-z0-9_-]{20,}"),
+    ("sk_live_", "stripe-key", r"\bsk_live_[A-Za-z0-9]{16,}"),
+    ("rk_live_", "stripe-key", r"\brk_live_[A-Za-z0-9]{16,}"),
+    ("aiza", "google-key", r"\bAIza[0-9A-Za-z_-]{35}"),
+    ("ya29.", "google-token", r"\bya29\.[0-9A-Za-z_-]{20,}"),
+    ("npm_", "npm-token", r"\bnpm_[A-Za-z0-9]{36}"),
+    ("pypi-", "pypi-token", r"\bpypi-[A-Za-z0-9_-]{50,}"),
+    ("hf_", "huggingface-token", r"\bhf_[A-Za-z0-9]{30,}"),
+    ("sg.", "sendgrid-key", r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
+    ("eyj", "jwt", r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    (
+        "private key",
+        "private-key",
+        r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    ),
+    ("://", "url-password", r"(?<=://)[^\s/:@]{0,80}:[^\s/@]{3,}(?=@)"),
+    ("bearer ", "bearer-token", r"(?i:(?<=bearer ))[A-Za-z0-9._~+/-]{16,}=*"),
+    ("authorization", "authorization", r"(?i:(?<=authorization: basic ))[A-Za-z0-9+/=]{8,}"),
+)
+
+# Fields that the program itself filled (ids, checked names, numbers, times) or that have been through
+# here before. All else is foreign text.
+_OWN_FIELDS = frozenset(
+    [
+        "type",
+        "task",
+        "agent",
+        "depends_on",
+        "expired_at",
+        "to",
+        "not_before",
+        "until",
+        "lease",
+        "archived",
+        "dropped",
+        "trimmed",
+        "document",
+        "state",
+        "previous",
+    ]
+)
+
+
+class Redactor:
+    """Knows the secrets of one environment and the formats of well-known keys.
+
+    Environment values are secrets when the variable's name holds TOKEN, SECRET, KEY, PASSWORD or
+    PASSWD and the value has at least 6 characters. Does not find a secret that is encoded
+    (base64, percent) or split over lines.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        found = {v: k for k, v in environ.items() if len(v) >= _SHORTEST_VALUE and _NAMES.search(k)}
+        # Longest first: one secret may begin with another.
+        self._values = sorted(found.items(), key=lambda item: (-len(item[0]), item))
+
+    def text(self, text: str) -> str:
+        """Return `text` with each secret replaced by "[redacted:<what it was>]"."""
+        for value, name in self._values:
+            if value in text:
+                text = text.replace(value, f"[redacted:{name}]")
+        lower = text.lower()
+        for literal, name, expression in _FORMATS:
+            if literal in lower:
+                text = _compiled(expression).sub(f"[redacted:{name}]", text)
+        return text
+
+    def data(self, value: object) -> object:
+        """Return JSON data with every string, keys of objects included, redacted."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.data(item) for item in value]
+        if isinstance(value, dict):
+            return {self.text(k): self.data(v) for k, v in value.items()}
+        return value
+
+    def event(self, event: Event) -> Event:
+        """Return an event with every field that holds foreign text redacted."""
+        return {k: v if k in _OWN_FIELDS else self.data(v) for k, v in event.items()}
+
+
+@lru_cache(maxsize=len(_FORMATS))
+def _compiled(expression: str) -> re.Pattern[str]:
+    return re.compile(expression)

@@ -1,0 +1,1 @@
+"""Where state lives: one protocol, and the stores that keep it."""

@@ -1,0 +1,131 @@
+"""The files that people and scripts read. Made from the ledger alone, and remade when they differ from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import orjson
+
+from dispatcher.domain.ledger import Ledger
+from dispatcher.domain.task import FOLDERS, SCHEMA_VERSION, Row, Status, Task, checksum
+from dispatcher.errors import NotRegular, TooNew
+from dispatcher.files import FileStat, Root
+
+LEDGER = "DISPATCH_LEDGER.json"
+CURSOR = "CACHE/cursor.json"
+MAX_LEDGER_BYTES = 1 << 31
+MAX_TASK_BYTES = 1 << 24
+
+_HEAD = b'{"checksum":"'
+_SUM_AT = slice(len(_HEAD), len(_HEAD) + 8)
+_NO_SUM = b"00000000"
+
+
+class Cursor(NamedTuple):
+    """Up to where the projections are complete, and how to see that cheaply.
+
+    `journal` is the state of the journal's file then: any other touch of it shows. `ledger` is the
+    checksum of the ledger's bytes. Folders are not synced, so another `boot_id` proves nothing.
+    """
+
+    boot_id: str
+    journal: FileStat
+    seq: int
+    head: str
+    ledger: str
+
+
+# The ledger
+
+
+def render_ledger(ledger: Ledger) -> bytes:
+    """Return the ledger file's bytes: keys sorted, one task a line, the checksum over all the rest."""
+    head = {
+        "head": ledger.head,
+        "pruned_at": ledger.pruned_at,
+        "pruned_count": ledger.pruned_count,
+        "schema_version": SCHEMA_VERSION,
+        "seq": ledger.seq,
+        "summary": {status.lower(): n for status, n in ledger.counts().items()},
+    }
+    tail = {"totals": {"added": ledger.added, "archived": ledger.dropped}, "writers": ledger.writers}
+    dumps, option = orjson.dumps, orjson.OPT_SORT_KEYS
+    rows = b",\n".join([dumps(row, option=option) for row in ledger.rows.values()])
+    body = b"".join(
+        (
+            _HEAD, _NO_SUM, b'",', dumps(head, option=option)[1:-1], b',"tasks":[\n', rows,
+            b"\n]," if rows else b"],", dumps(tail, option=option)[1:], b"\n",
+        )
+    )  # fmt: skip
+    return _HEAD + checksum(body).encode() + body[_SUM_AT.stop :]
+
+
+def parse_ledger(data: bytes, load: Callable[[Row], Task]) -> Ledger | None:
+    """Return the ledger of a file's bytes, or None if they are not what was written."""
+    if not data.startswith(_HEAD) or checksum(_HEAD + _NO_SUM + data[_SUM_AT.stop :]).encode() != data[_SUM_AT]:
+        return None
+    try:
+        fields: dict[str, Any] = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    if fields["schema_version"] > SCHEMA_VERSION:
+        raise TooNew(file=LEDGER, problem=f"schema_version is {fields['schema_version']}")
+    ledger = Ledger(load)
+    ledger.seq, ledger.head, ledger.writers = fields["seq"], fields["head"], fields["writers"]
+    ledger.added, ledger.dropped = fields["totals"]["added"], fields["totals"]["archived"]
+    ledger.pruned_at, ledger.pruned_count = fields["pruned_at"], fields["pruned_count"]
+    ledger.rows = {row["id"]: row for row in fields["tasks"]}
+    return ledger
+
+
+# Task files
+
+
+def task_path(row: Row) -> str:
+    """Return where a task's file is."""
+    return path_in(row["status"], row["id"])
+
+
+def path_in(status: Status, task_id: str) -> str:
+    """Return where the file of a task with this status is."""
+    return f"{FOLDERS[status]}/{task_id}.json"
+
+
+def read_task(root: Root, row: Row) -> Task | None:
+    """Return the task of a row from its file, or None if the file is not the one that the row means."""
+    try:
+        data = root.read(task_path(row), MAX_TASK_BYTES)
+    except NotRegular:
+        return None
+    if data is None or checksum(data) != row["sum"]:
+        return None
+    task: Task = orjson.loads(data)
+    return task
+
+
+def place_task(root: Root, row: Row, data: bytes, was: Status | None) -> None:
+    """Write a task's file where its status says, and take it away from where it was."""
+    if row.get("archived"):
+        root.unlink(task_path(row))
+    else:
+        root.replace(task_path(row), data)
+    if was is not None and was != row["status"]:
+        root.unlink(path_in(was, row["id"]))
+
+
+# The cursor
+
+
+def write_cursor(root: Root, cursor: Cursor) -> None:
+    """Say up to where the projections are complete; written after all of them."""
+    root.replace(CURSOR, orjson.dumps({**cursor._asdict(), "journal": list(cursor.journal)}) + b"\n")
+
+
+def read_cursor(root: Root) -> Cursor | None:
+    """Return the cursor, or None if there is none that can be read."""
+    try:
+        fields = orjson.loads(root.read(CURSOR, 4096) or b"")
+        return Cursor(**{**fields, "journal": FileStat(*fields["journal"])})
+    except (orjson.JSONDecodeError, KeyError, TypeError, NotRegular):
+        return None

@@ -1,0 +1,180 @@
+"""From the journal back to everything else: replay, and projections made whole again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dispatcher.domain.ledger import Ledger, empty, from_checkpoint
+from dispatcher.domain.record import Record
+from dispatcher.domain.task import FOLDERS, Row, Status, Task, checksum, encode
+from dispatcher.errors import Damaged, NoInbox, NotRegular
+from dispatcher.files import FileStat, Root
+from dispatcher.store import archive, blobs, journal, projections
+from dispatcher.store.base import advance, archived_by
+from dispatcher.store.projections import Cursor
+
+FOLDER_NAMES = (*FOLDERS.values(), "BLOBS", "ARCHIVE", "SESSIONS", "SNAPSHOTS", "OUTPUTS", "CACHE")
+
+
+class Replay(NamedTuple):
+    """A state folded from the journal.
+
+    `packs` holds, per prune of this segment, the tasks that it archived; `dropped` every id that
+    left the ledger in this segment.
+    """
+
+    ledger: Ledger
+    segment: journal.Segment
+    stat: FileStat
+    packs: dict[int, list[Task]]
+    dropped: set[str]
+
+
+def replay(root: Root) -> Replay:
+    """Fold the present segment, writing nothing. Raises Damaged when the journal is not sound."""
+    # The ledger is read first: a writer at work meanwhile can only make the journal the newer one.
+    kept = kept_ledger(root)
+    found = journal.read(root)
+    name = root.full(journal.NAME)
+    if found is None:
+        if kept is None and not root.names(archive.FOLDER):
+            raise NoInbox(where=f"in {root.path}: it has no journal")
+        raise Damaged(file=name, problem="is gone")
+    segment, stat = found
+    if segment.damage:
+        raise Damaged(file=name, problem=segment.damage.problem)
+    last = segment.records[-1].seq if segment.records else 0
+    if kept and kept.seq > last:
+        problem = f"ends with record {last}, but {projections.LEDGER} has seen record {kept.seq}"
+        raise Damaged(file=name, problem=problem)
+    if not segment.records:
+        raise Damaged(file=name, problem="has no record")
+    ledger = start_of(root, segment.records[0])
+    packs, dropped = fold(ledger, segment.records, name)
+    return Replay(ledger, segment, stat, packs, dropped)
+
+
+def start_of(root: Root, first: Record) -> Ledger:
+    """Return the state that a segment begins with."""
+    if not journal.is_checkpoint(first):
+        return empty()
+    state = blobs.get(root, first.events[0]["state"])
+    if state is None:
+        problem = f"the state that it begins with, blob {first.events[0]['state']}, is gone"
+        raise Damaged(file=root.full(journal.NAME), problem=problem)
+    return from_checkpoint(state)
+
+
+def fold(ledger: Ledger, records: list[Record], where: str) -> tuple[dict[int, list[Task]], set[str]]:
+    """Fold records in; return the tasks that each prune archived and the ids that left the ledger."""
+    packs: dict[int, list[Task]] = {}
+    dropped: set[str] = set()
+    for record in records:
+        advance(ledger, record, where)
+        gone = ledger.take_dropped()
+        dropped = (dropped | gone.keys()) - ledger.rows.keys()
+        if tasks := archived_by(ledger, record, gone):
+            packs[record.seq] = tasks
+    ledger.settle()
+    return packs, dropped
+
+
+def restore_packs(root: Root) -> list[str]:
+    """Write again every pack of archived tasks that is missing, from the whole history."""
+    present = set(root.names(archive.FOLDER))
+    old = list(archive.records(root))
+    if not old:
+        return []
+    try:
+        packs, _ = fold(empty(), old, root.full(archive.FOLDER))
+    except Damaged as damage:
+        return [f"the packs of archived tasks could not be checked: {damage}"]
+    missing = [seq for seq in packs if archive.pack_path(seq).rpartition("/")[2] not in present]
+    for seq in missing:
+        archive.write_pack(root, seq, packs[seq])
+    return [f"{archive.pack_path(seq)}: remade from the old journal segments" for seq in missing]
+
+
+def kept_ledger(root: Root) -> Ledger | None:
+    """Return the ledger file's state if the file is whole, whatever the journal says."""
+    try:
+        data = root.read(projections.LEDGER, projections.MAX_LEDGER_BYTES)
+    except NotRegular:
+        return None
+    return projections.parse_ledger(data, lambda row: load_task(root, row)) if data else None
+
+
+class Behind(Exception):
+    """A file that a task or the ledger should be read from is not the one that the journal means."""
+
+
+def load_task(root: Root, row: Row) -> Task:
+    """Return the task of a row from its file or the archive. Raises Behind."""
+    if not row.get("archived"):
+        if (task := projections.read_task(root, row)) is not None:
+            return task
+    else:
+        for archived in archive.find_tasks(root, row["id"]):
+            if archived["id"] == row["id"]:
+                return archived
+    raise Behind(projections.task_path(row))
+
+
+# Making the projections whole
+
+
+def reconcile(root: Root, state: Replay, boot_id: str) -> list[str]:
+    """Make every projection what the journal says; return a line for each thing that was put right.
+
+    An append that was cut short is removed, and so are leftovers of an interrupted rotation. A file
+    in a task folder that is not a task's is left alone.
+    """
+    said = []
+    stat = state.stat
+    if state.segment.tail:
+        stat = root.truncate_durable(journal.NAME, state.segment.size)
+        said.append(f"{journal.NAME}: removed an unfinished record of {len(state.segment.tail)} bytes at the end")
+    if stat.links > 1:
+        archive.unlink_twins(root, stat.inode)
+        stat = root.stat(journal.NAME) or stat
+    for folder in FOLDER_NAMES:
+        root.make_folder(folder)
+    for seq, tasks in state.packs.items():
+        if not root.is_regular(archive.pack_path(seq)):
+            archive.write_pack(root, seq, tasks)
+    said += _reconcile_tasks(root, state)
+    publish(root, state.ledger, stat, boot_id)
+    return said
+
+
+def publish(root: Root, ledger: Ledger, stat: FileStat, boot_id: str) -> None:
+    """Write the ledger file and then the cursor that vouches for it and for the task files."""
+    data = projections.render_ledger(ledger)
+    root.replace(projections.LEDGER, data)
+    cursor = Cursor(boot_id, stat, ledger.seq, ledger.head, checksum(data))
+    projections.write_cursor(root, cursor)
+
+
+def _reconcile_tasks(root: Root, state: Replay) -> list[str]:
+    ledger = state.ledger
+    wanted: dict[Status, dict[str, Row]] = {status: {} for status in FOLDERS}
+    for task_id, row in ledger.rows.items():
+        if not row.get("archived"):
+            wanted[row["status"]][f"{task_id}.json"] = row
+    said = []
+    for status, folder in FOLDERS.items():
+        present = set(root.names(folder))
+        for name, row in wanted[status].items():
+            if name not in present or projections.read_task(root, row) is None:
+                root.replace(f"{folder}/{name}", encode(ledger.task(row["id"])))
+                said.append(f"{folder}/{name}")
+        for name in sorted(present - wanted[status].keys()):
+            task_id = name.removesuffix(".json")
+            if name.endswith(".json") and (task_id in ledger.rows or task_id in state.dropped):
+                root.unlink(f"{folder}/{name}")
+    return [_remade(said)] if said else []
+
+
+def _remade(paths: list[str]) -> str:
+    shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    return f"remade from the journal: {shown}"

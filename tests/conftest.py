@@ -1,0 +1,50 @@
+"""Fixtures: a project folder, a clock, and commands run in this process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dispatcher.cli.app import main
+from tests.support import FakeClock, Ran, Run
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project folder as the working directory, without the caller's settings."""
+    for name in [n for n in os.environ if n.startswith("DISPATCHER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(project: Path, clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run one command in this process, in `project`, by `clock`."""
+
+    def run(*argv: str, code: int | None = 0) -> Ran:
+        assert Path.cwd() == project
+        capsys.readouterr()
+        ended = main(argv, now=clock)
+        streams = capsys.readouterr()
+        ran = Ran(int(ended), streams.out, streams.err)
+        assert "Traceback" not in ran.err
+        if code is not None:
+            assert ran.code == code, ran
+        return ran
+
+    return run
+
+
+@pytest.fixture
+def root(run: Run, project: Path) -> Path:
+    """The state root of a fresh INBOX in `project`."""
+    run("init")
+    return project / "INBOX" / "agents" / "Local Models"
