@@ -30,6 +30,9 @@ class Value(NamedTuple):
     source: str
 
 
+MAX_SHOWN = 60
+
+
 def _number(kind: type[int | float], low: float, high: float) -> Callable[[Any], Any]:
     def read(given: object) -> int | float:
         if isinstance(given, bool) or not isinstance(given, int | float | str):
@@ -38,10 +41,10 @@ def _number(kind: type[int | float], low: float, high: float) -> Callable[[Any],
             number = kind(given)
         except (ValueError, OverflowError):
             raise ValueError(_range(low, high)) from None
-        if isinstance(given, float) and number != given:
-            raise ValueError("must be a whole number")
         if not low <= number <= high:  # NaN is not in any range
             raise ValueError(_range(low, high))
+        if isinstance(given, float) and number != given:
+            raise ValueError("must be a whole number")
         return number
 
     return read
@@ -111,6 +114,8 @@ def load(
 
     Raises BadConfig that names the place: an unknown key, a value out of range, broken YAML.
     """
+    if file is not None and len(file) > MAX_FILE_BYTES:
+        raise BadConfig(source=file_name, problem=f"is larger than {MAX_FILE_BYTES:,} bytes")
     values = {key: Value(spec.default, "default") for key, spec in SPECS.items()}
     for key, (given, place) in flatten(file or b"", file_name).items():
         where = f"{file_name}, {place}"
@@ -118,12 +123,20 @@ def load(
             raise BadConfig(source=where, problem=f"there is no setting '{key}'{_near(key)}")
         values[key] = _read(key, given, where, f"{FILE}, line {place.line}")
     for key in SPECS:
-        if (given := environ.get(variable(key))) is not None:
+        if given := environ.get(variable(key)):
             values[key] = _read(key, given, variable(key), variable(key))
     for key, given in (flags or {}).items():
         if given is not None:
             values[key] = _read(key, given, key, "flag")
     return Settings(values)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a line for each variable that looks like a setting and is none."""
+    known = {variable(key) for key in SPECS} | {f"DISPATCHER_{n}" for n in ("ROOT", "AGENT", "CLAIM", "DEBUG")}
+    strange = sorted(n for n in environ if n.startswith("DISPATCHER_") and n not in known)
+    close = {n: difflib.get_close_matches(n, known, n=1) for n in strange}
+    return [f"{n} is no setting" + (f"; did you mean {close[n][0]}?" if close[n] else "") for n in strange]
 
 
 def variable(key: str) -> str:
@@ -135,7 +148,16 @@ def _read(key: str, given: object, where: str, source: str) -> Value:
     try:
         return Value(SPECS[key].read(given), source)
     except ValueError as error:
-        raise BadConfig(source=where, problem=f"{key} is '{given}', but it {error}") from error
+        shown = "has no value" if given is None else f"is '{_shown(given)}'"
+        raise BadConfig(source=where, problem=f"{key} {shown}, but it {error}") from error
+
+
+def _shown(given: object) -> str:
+    try:
+        text = str(given)
+    except ValueError:  # an integer of thousands of digits
+        return "a huge number"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _near(key: str) -> str:

@@ -26,6 +26,16 @@ class ExitCode(IntEnum):
     TOO_NEW = 11
     INTERNAL = 70
     INTERRUPTED = 130
+    OUTPUT_CLOSED = 141
+
+
+_TYPED = ("given", "what")
+_LONGEST_TYPED = 100
+
+
+def _shortened(words: str) -> str:
+    """Cut what a user typed, so that an error stays a line."""
+    return words if len(words) <= _LONGEST_TYPED else f"{words[:_LONGEST_TYPED]}…"
 
 
 class DispatcherError(Exception):
@@ -35,7 +45,8 @@ class DispatcherError(Exception):
 
     def __init__(self, **data: object) -> None:
         self.data = data
-        super().__init__((self.__doc__ or "").format(**data))
+        shown = {key: _shortened(str(value)) if key in _TYPED else value for key, value in data.items()}
+        super().__init__((self.__doc__ or "").format(**shown))
 
 
 class InvalidInput(DispatcherError):
@@ -106,6 +117,12 @@ class NotRegular(StorageError):
 
 class OutcomeUnknown(StorageError):
     """{file}: {problem}; it is not known whether the last command was saved: look at the disk, then run 'dispatcher rebuild'"""
+
+
+class OutputClosed(DispatcherError):
+    """standard output: its reader has gone"""
+
+    exit_code = ExitCode.OUTPUT_CLOSED
 
 
 class NoInbox(DispatcherError):

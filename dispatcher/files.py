@@ -120,9 +120,8 @@ class Root:
     def names(self, folder: str) -> list[str]:
         """Return the names in a folder, sorted; an absent folder has none."""
         with self._told(folder):
-            try:
-                fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _OPEN, dir_fd=self._fd)
-            except FileNotFoundError:
+            fd = self._open_folder(folder)
+            if fd is None:
                 return []
             with _closing(fd):
                 return sorted(os.listdir(fd))
@@ -214,15 +213,13 @@ class Root:
                 os.unlink(name, dir_fd=folder)
 
     def _open_temporary(self) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | _OPEN
-        with self._parent(TEMPORARY, make=True) as (folder, name):
-            fd = os.open(name, flags, _FILE_MODE, dir_fd=folder)
-        try:
-            self._check_regular(TEMPORARY, fd)
-        except NotRegular:
-            os.close(fd)
-            raise
-        return fd
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
+        with self._told(TEMPORARY), self._parent(TEMPORARY, make=True) as (folder, name):
+            try:
+                return os.open(name, flags, _FILE_MODE, dir_fd=folder)
+            except FileExistsError:  # a killed command left it
+                os.unlink(name, dir_fd=folder)
+                return os.open(name, flags, _FILE_MODE, dir_fd=folder)
 
     def _cut_back(self, rel: str, fd: int, at: int, error: BaseException) -> None:
         try:
@@ -262,24 +259,33 @@ class Root:
         if not folder:
             yield self._fd, name
             return
-        try:
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _OPEN, dir_fd=self._fd)
-        except FileNotFoundError:
-            if not make:
-                yield None, name
-                return
+        fd = self._open_folder(folder)
+        if fd is None and make:
             self.make_folder(folder)
             _sync(self._fd)
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _OPEN, dir_fd=self._fd)
+            fd = self._open_folder(folder)
+        if fd is None:
+            yield None, name
+            return
         with _closing(fd):
             yield fd, name
+
+    def _open_folder(self, folder: str) -> int | None:
+        with self._told(folder):
+            try:
+                return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _OPEN, dir_fd=self._fd)
+            except FileNotFoundError:
+                return None
+            except NotADirectoryError:
+                if st.S_ISLNK(os.stat(folder, dir_fd=self._fd, follow_symlinks=False).st_mode):
+                    raise OSError(errno.ELOOP, "") from None
+                raise
 
     @contextlib.contextmanager
     def _told(self, rel: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            # A linked folder opened with O_DIRECTORY and O_NOFOLLOW reports ENOTDIR, not ELOOP.
             shown = NotRegular if error.errno in (errno.EISDIR, errno.ELOOP, errno.ENOTDIR) else StorageError
             raise shown(file=self.full(rel) if rel else str(self.path), problem=_problem(error)) from error
 
@@ -323,6 +329,8 @@ class Lock:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, 0)
         os.close(self._fd)
 
 

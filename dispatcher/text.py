@@ -6,33 +6,49 @@ import re
 import unicodedata
 
 # C0 and C1 controls, DEL, the bidirectional marks, embeddings, overrides and isolates, the
-# line and paragraph separators, the byte order mark: what can move a terminal's cursor, hide
-# text or reorder it.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-_UNSAFE_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+# line and paragraph separators, the byte order mark, zero-width spaces and the invisible "tag"
+# letters: what can move a terminal's cursor, hide text or reorder it.
+_UNSAFE = "\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
+_UNSAFE_TEXT = "[\x00-\x08\x0b-\x1f" + _UNSAFE
+_UNSAFE_LINE = "[\x00-\x1f" + _UNSAFE
 
 
 def clean(text: str) -> str:
     """Return `text` with control and bidirectional characters shown as escapes; keeps newline and tab."""
-    return _UNSAFE.sub(_escape, well_formed(text))
+    return _escape_all(_UNSAFE_TEXT, text)
 
 
 def clean_line(text: str) -> str:
     """Like `clean`, for text that must stay on one line."""
-    return _UNSAFE_LINE.sub(_escape, well_formed(text))
+    return _escape_all(_UNSAFE_LINE, text)
+
+
+def _escape_all(unsafe: str, text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return re.sub(unsafe, _escape, well_formed(text))
 
 
 def json_line_safe(data: bytes) -> bytes:
     """Escape what `clean` escapes inside a JSON document, so that the parsed value stays the same."""
-    return _UNSAFE.sub(lambda m: f"\\u{ord(m.group()):04x}", data.decode()).encode()
+    if data.isascii() and b"\x7f" not in data:  # JSON holds no other bare control character
+        return data
+    return re.sub(_UNSAFE_TEXT, _escape_for_json, data.decode()).encode()
 
 
 def well_formed(text: str) -> str:
-    """Replace lone surrogates, which no UTF-8 file can hold, by U+FFFD."""
+    """Return `text` without lone surrogates, which no UTF-8 file can hold.
+
+    Bytes that Python could not decode (it hides them in surrogates) are read as UTF-8 after all where
+    they are that; the rest becomes U+FFFD.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        try:
+            return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        except UnicodeEncodeError:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
 
 
@@ -74,4 +90,9 @@ def count(n: int, noun: str) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _escape_for_json(match: re.Match[str]) -> str:
+    units = match.group().encode("utf-16-be").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))

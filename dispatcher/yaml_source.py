@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from dispatcher.errors import BadConfig
 
-MAX_BYTES = 1_000_000
 MAX_DEPTH = 30
 
 
@@ -31,8 +30,6 @@ def flatten(data: bytes, source: str) -> dict[str, tuple[Any, Place]]:
         return {}
     import yaml
 
-    if len(data) > MAX_BYTES:
-        raise BadConfig(source=source, problem=f"is larger than {MAX_BYTES:,} bytes")
     try:
         _check_shape(data, source)
         root = yaml.compose(data, Loader=yaml.CSafeLoader)
@@ -93,7 +90,7 @@ def _plain(node: Any, source: str) -> Any:  # noqa: ANN401 - any scalar or list
     try:
         return loader.construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
-        problem = f"'{node.value}' cannot be read as a value"
+        problem = f"'{node.value[:60]}' cannot be read as a value"
         raise BadConfig(source=f"{source}, {_place(node.start_mark)}", problem=problem) from error
 
 

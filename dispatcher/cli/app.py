@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +13,9 @@ import typer
 from typer.core import TyperGroup
 
 from dispatcher import __version__, clock
-from dispatcher.cli import composition, render
+from dispatcher.cli import composition, render, streams
 from dispatcher.domain.moment import Moment
-from dispatcher.errors import DispatcherError, ExitCode
+from dispatcher.errors import DispatcherError, ExitCode, InvalidInput
 
 # Per command: the module that has it. Only the one that is called is imported.
 COMMANDS = {
@@ -39,6 +38,8 @@ COMMANDS = {
     "rebuild": "upkeep",
     "config": "configure",
 }
+# Newer typers carry a click of their own, so its base error is reached through the one that they export.
+_USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -48,6 +49,16 @@ class LazyCommands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - click's context, of either typer's click
         """Return the names in the order of the help."""
         return list(COMMANDS)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
+        """Find the command that the arguments begin with; a wrong name gets the nearest right one."""
+        if args and args[0] not in COMMANDS:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            meant = f"did you mean '{close[0]}'?" if close else "see 'dispatcher --help'"
+            raise InvalidInput(what=f"'{args[0]}'", problem=f"no such command; {meant}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as above
         """Return one command, or None."""
@@ -64,7 +75,7 @@ app = typer.Typer(
     cls=LazyCommands,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
     context_settings=_CONTEXT,
 )
 
@@ -77,6 +88,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    ctx: typer.Context,
     root: Annotated[
         Path | None,
         typer.Option(
@@ -93,6 +105,9 @@ def _options(
     error; docs/exit-codes.md lists the exit codes.
     """
     composition.use_root(root)
+    if ctx.invoked_subcommand is None:
+        render.line(ctx.get_help())
+        raise typer.Exit(ExitCode.USAGE)
 
 
 def main(argv: Sequence[str] | None = None, *, now: Callable[[], Moment] = clock.now) -> int:
@@ -101,24 +116,42 @@ def main(argv: Sequence[str] | None = None, *, now: Callable[[], Moment] = clock
     # ledger would set off one collection after the other.
     gc.disable()
     composition.use_clock(now)
+    streams.make_usable()
+    code = _run(argv)
     try:
-        typer.main.get_command(app).main(args=None if argv is None else list(argv), prog_name="dispatcher")
-        code = 0
-    except SystemExit as done:
-        code = done.code if isinstance(done.code, int) else 0
-    except KeyboardInterrupt:
-        render.error("interrupted")
+        streams.finish()
+    except DispatcherError as error:
+        code = code or _told(error)
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        args = None if argv is None else list(argv)
+        code = typer.main.get_command(app).main(args=args, prog_name="dispatcher", standalone_mode=False)
+    except SystemExit as done:  # shell completion ends this way
+        code = done.code
+    except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: a user gets a line, never a traceback
-        code = _told(error)
-    return _flushed(code)
+        return _told(error)
+    if code == ExitCode.INTERRUPTED:
+        render.error("interrupted")
+    return code if isinstance(code, int) else ExitCode.OK
 
 
 def _told(error: Exception) -> int:
     """Say what went wrong in one line and return the exit code for it."""
     if isinstance(error, DispatcherError):
-        render.error(str(error))
+        if error.exit_code != ExitCode.OUTPUT_CLOSED:
+            render.error(str(error))
         return error.exit_code
+    if isinstance(error, _USAGE_ERROR):
+        context = error.ctx
+        path = context.command_path if context else "dispatcher"
+        words = error.format_message().rstrip(".")
+        render.error(f"{words[:1].lower()}{words[1:]}; see '{path} --help'")
+        return ExitCode.USAGE
     if isinstance(error, OSError):
         render.error(f"{error.filename or 'input/output'}: {error.strerror or error}")
         return ExitCode.STORAGE
@@ -126,15 +159,3 @@ def _told(error: Exception) -> int:
         raise error
     render.error(f"a bug: {type(error).__name__}: {error} (DISPATCHER_DEBUG=1 shows where)")
     return ExitCode.INTERNAL
-
-
-def _flushed(code: int) -> int:
-    """Return `code` unless what was printed cannot be got out; then nothing more is tried at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if not isinstance(error, BrokenPipeError):
-            render.error(f"standard output: {error.strerror}")
-            return code or ExitCode.STORAGE
-    return code

@@ -23,9 +23,7 @@ def claim_command(
     kind: Kind = None,
     path: UnderPath = None,
     count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="Claim up to N tasks.")] = 1,
-    wait: Annotated[
-        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait for a task to become claimable.")
-    ] = 0,
+    wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="Wait for a task to become claimable.")] = 0,
     lease: Lease = None,
     json: Json = False,
 ) -> None:

@@ -11,7 +11,7 @@ from dispatcher.cli import render
 from dispatcher.dispatch.desk import Desk
 from dispatcher.domain.moment import Moment
 from dispatcher.domain.redact import Redactor
-from dispatcher.errors import NoInbox
+from dispatcher.errors import DispatcherError, InvalidInput, NoInbox
 from dispatcher.files import Root, make_root
 from dispatcher.store.base import Store
 
@@ -39,10 +39,13 @@ def use_root(root: Path | None) -> None:
 def find_root() -> Path:
     """Return the state root: the one named, else the nearest above the working directory. Raises NoInbox."""
     if _Call.root is not None:
-        if not _Call.root.exists():
-            raise NoInbox(where=f"at {_Call.root}")
+        if not _Call.root.is_dir():
+            raise NoInbox(where=f"at {_Call.root}, which is not a folder")
         return _Call.root.absolute()
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise NoInbox(where="here: the working directory is gone") from None
     for folder in (here, *here.parents):
         if (folder / ROOT).is_dir():
             return folder / ROOT
@@ -51,6 +54,8 @@ def find_root() -> Path:
 
 def make_new_root(project: Path) -> Path:
     """Return where `init` puts the state of a project, and make the folder."""
+    if _Call.root is None and not project.is_dir():
+        raise InvalidInput(what=f"project '{project}'", problem="is not a folder")
     path = (_Call.root or project / ROOT).absolute()
     make_root(path)
     return path
@@ -66,14 +71,20 @@ def open_desk(path: Path | None = None) -> Desk:
 
 def open_store() -> Store:
     """Return the store alone, even where its settings cannot be read."""
-    return _store(find_root(), config.load(None, config.FILE, {}), Redactor(os.environ))
+    path = find_root()
+    try:
+        settings = load_settings(path)
+    except DispatcherError as error:
+        render.note(f"{error}; going on with the default settings")
+        settings = config.load(None, config.FILE, {})
+    return _store(path, settings, Redactor(os.environ))
 
 
 def load_settings(path: Path) -> config.Settings:
     """Return the settings in force for the state at `path`."""
     root = Root(path)
     try:
-        file = root.read(config.FILE, config.MAX_FILE_BYTES)
+        file = root.read(config.FILE, config.MAX_FILE_BYTES * 100)
     finally:
         root.close()
     return config.load(file, str(path / config.FILE), os.environ)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -37,5 +38,7 @@ def config_command(
         render.json({"file": str(root / config.FILE), "settings": rows})
         return
     render.settings((k, v.value, v.source, config.SPECS[k].purpose) for k, v in found.items())
+    for words in config.unknown_variables(os.environ):
+        render.note(words)
     if not key:
         render.note(f"settings file: {root / config.FILE}")

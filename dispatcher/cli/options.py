@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dispatcher.cli import streams
 from dispatcher.errors import DispatcherError
 
 
@@ -41,9 +42,7 @@ Agent = Annotated[
     str | None,
     typer.Option("--agent", metavar="NAME", envvar="DISPATCHER_AGENT", show_envvar=True, help="The agent's name."),
 ]
-Lease = Annotated[
-    float | None, typer.Option("--lease", metavar="SECONDS", min=0.1, help="How long the claim holds from now.")
-]
+Lease = Annotated[float | None, typer.Option("--lease", metavar="SECONDS", help="How long the claim holds from now.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Labels = Annotated[list[str], typer.Option("--label", metavar="LABEL", help="Only with this label; repeatable.")]
 Kind = Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Only of this kind, such as 'manual'.")]
@@ -52,8 +51,4 @@ UnderPath = Annotated[str | None, typer.Option("--path", metavar="PATH", help="O
 
 def from_stdin(given: str) -> str:
     """Return `given`, or standard input when it is "-"."""
-    import sys
-
-    if given != "-":
-        return given
-    return sys.stdin.buffer.read(2_000_000).decode(errors="replace")
+    return streams.read_all(2_000_000) if given == "-" else given

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from dispatcher import text
+from dispatcher.cli import streams
 from dispatcher.domain.moment import from_iso, spoken
 from dispatcher.domain.record import Record
 from dispatcher.domain.task import Row, Task
@@ -25,31 +26,23 @@ _NARROWEST_TITLE = 24
 
 def line(words: str = "") -> None:
     """Print one line or several of data; `words` may hold foreign text but no styles."""
-    _write(sys.stdout, text.clean(words))
+    streams.put(text.clean(words))
 
 
 def note(words: str) -> None:
     """Tell the user something that is not data."""
-    _write(sys.stderr, f"dispatcher: {text.clean_line(words)}")
+    streams.say(f"dispatcher: {text.clean_line(words)}")
 
 
 def error(words: str) -> None:
     """Say in one line what went wrong."""
-    _write(sys.stderr, paint(sys.stderr, "red", "error: ") + text.clean_line(words))
+    streams.say(paint(sys.stderr, "red", "error: ") + text.clean_line(words))
 
 
 def json(data: Any) -> None:  # noqa: ANN401 - any JSON data
     """Print a JSON document: indented on a terminal, on one line in a pipe."""
     option = orjson.OPT_INDENT_2 if sys.stdout.isatty() else 0
-    _write(sys.stdout, text.json_line_safe(orjson.dumps(data, option=option)).decode())
-
-
-def _write(stream: Any, words: str) -> None:  # noqa: ANN401 - a text stream
-    try:
-        stream.write(words + "\n")
-    except UnicodeEncodeError:  # a terminal that is not UTF-8
-        encoding = stream.encoding or "ascii"
-        stream.write(words.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    streams.put(text.json_line_safe(orjson.dumps(data, option=option)).decode())
 
 
 def paint(stream: Any, style: str, words: str) -> str:  # noqa: ANN401 - a text stream
@@ -76,7 +69,7 @@ def _table(rows: Sequence[Sequence[tuple[str, str]]]) -> None:
         ]
         words, style = row[-1]
         cells.append(paint(sys.stdout, style, words if room is None else text.fit(words, room)))
-        _write(sys.stdout, "  ".join(cells).rstrip())
+        streams.put("  ".join(cells).rstrip())
 
 
 def tasks(rows: Sequence[Row], now: int) -> None:
@@ -172,7 +165,7 @@ def status(data: dict[str, Any]) -> None:
     """Print the state of the whole in a few lines."""
     counts = data["counts"]
     shown = "  ".join(f"{paint(sys.stdout, _STATUS_STYLE[name.upper()], str(n))} {name}" for name, n in counts.items())
-    _write(sys.stdout, shown)
+    streams.put(shown)
     details = [f"{data['ready']} ready to claim"]
     details += [f"{data['muted']} muted"] if data["muted"] else []
     details += [f"{data['archived']} archived"] if data["archived"] else []
@@ -199,7 +192,7 @@ def records(found: Iterable[Record]) -> None:
             what = event.get("task") or _summary(event)
             said = event.get("text") or event.get("note") or event.get("reason") or event.get("title") or ""
             words = f"{record.seq:>6}  {record.at}  {record.writer}  {event['type']}  {what}"
-            _write(sys.stdout, text.clean_line(f"{words}  {text.one_line(said)}".rstrip()))
+            streams.put(text.clean_line(f"{words}  {text.one_line(said)}".rstrip()))
 
 
 def _summary(event: dict[str, Any]) -> str:

@@ -64,7 +64,8 @@ def edit_command(
     )
     if change == tasks.Edit():
         raise InvalidInput(what="edit", problem="say what to change; see 'dispatcher edit --help'")
-    _done(tasks.edit(open_desk(), task, change), json, "edited")
+    edited, changed = tasks.edit(open_desk(), task, change)
+    _done(edited, json, "edited" if changed else "nothing to change in")
 
 
 def mute_command(

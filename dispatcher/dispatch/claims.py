@@ -18,6 +18,7 @@ from dispatcher.domain.task import Task
 from dispatcher.errors import InvalidInput
 from dispatcher.store.base import Change, Commit
 
+MAX_WAIT = 31_536_000.0
 _LONGEST_NAP = 1.0
 """Seconds between two looks while waiting: a lease may run out without anything happening."""
 
@@ -41,9 +42,11 @@ class Closed(NamedTuple):
 
 def claim(desk: Desk, wanted: Wanted, lease: float | None = None, wait: float = 0.0) -> list[Claimed]:
     """Claim tasks and return them, `wanted.limit` at most. Raises NothingToClaim, after waiting if asked to."""
-    wanted = wanted._replace(agent=intake.agent(wanted.agent))
+    wanted = wanted._replace(agent=intake.agent(desk, wanted.agent))
     if wanted.limit < 1:
         raise InvalidInput(what=f"--count {wanted.limit}", problem="must be at least 1")
+    if not 0 <= wait <= MAX_WAIT:
+        raise InvalidInput(what=f"--wait {wait}", problem=f"must be from 0 to {MAX_WAIT:,.0f} seconds")
     until = time.monotonic() + wait
     while True:
         ids, commit = _claim_once(desk, wanted, lease)
@@ -84,12 +87,13 @@ def _would_find(desk: Desk, ledger: Ledger, wanted: Wanted) -> bool:
 
 def heartbeat(desk: Desk, whose: Whose, lease: float | None) -> Task:
     """Renew a claim's lease, from now, and return the task."""
-    return _as_holder(desk, "heartbeat", whose, lambda task, held, now: lifecycle.extend(task, held, lease, now))
+    seconds = None if lease is None else intake.lease_seconds(lease)
+    return _as_holder(desk, "heartbeat", whose, lambda task, held, now: lifecycle.extend(task, held, seconds, now))
 
 
 def release(desk: Desk, whose: Whose, reason: str) -> Task:
     """Give a task back unfinished; that counts as no attempt. Return it."""
-    why = intake.text("reason", reason)
+    why = intake.text(desk, "reason", reason)
 
     def decide(task: Task, held: Holder, _now: Moment) -> Event:
         lifecycle.check_holder(task, held)
@@ -100,7 +104,7 @@ def release(desk: Desk, whose: Whose, reason: str) -> Task:
 
 def progress(desk: Desk, whose: Whose, line: str) -> Task:
     """Add a line to the task's log and return the task."""
-    said = intake.text("progress", line, required=True)
+    said = intake.text(desk, "progress", line, required=True)
 
     def decide(task: Task, held: Holder, _now: Moment) -> Event:
         lifecycle.check_holder(task, held)
@@ -112,7 +116,7 @@ def progress(desk: Desk, whose: Whose, line: str) -> Task:
 
 def complete(desk: Desk, whose: Whose, note: str) -> Closed:
     """Close a task as done. A task made by hand has nothing to verify, which its result says."""
-    said = intake.text("note", note)
+    said = intake.text(desk, "note", note)
 
     def decide(task: Task, held: Holder, _now: Moment) -> Event | None:
         if lifecycle.closed_already(task, held, "completed"):
@@ -126,7 +130,7 @@ def complete(desk: Desk, whose: Whose, note: str) -> Closed:
 
 def fail(desk: Desk, whose: Whose, reason: str) -> Closed:
     """Close a task as one that could not be done."""
-    said = intake.text("reason", reason, required=True)
+    said = intake.text(desk, "reason", reason, required=True)
 
     def decide(task: Task, held: Holder, _now: Moment) -> Event | None:
         if lifecycle.closed_already(task, held, "failed"):
@@ -155,7 +159,7 @@ def _closing(desk: Desk, command: str, whose: Whose, decide: Decision) -> Closed
         return Change([event], event["agent"]) if event else Change([])
 
     if whose.agent:
-        intake.agent(whose.agent)
+        intake.agent(desk, whose.agent)
     commit = desk.store.transact(command, on_ledger)
     many = retention.due(commit.ledger, desk.limits(), commit.now)
     return Closed(commit.ledger.task(met[0]), commit.record is None, many)

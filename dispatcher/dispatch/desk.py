@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from dispatcher.config import Settings
+from dispatcher.config import SPECS, Settings
 from dispatcher.domain import ids
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.lifecycle import ClaimPolicy, Holder
@@ -22,8 +22,8 @@ MAX_TITLE = 200
 MAX_TEXT_BYTES = 1_000_000
 MAX_LABELS = 20
 MAX_DEPENDENCIES = 100
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,39}")
-_AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/ -]{0,63}")
+_LABEL = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,39}"
+_AGENT = r"[A-Za-z0-9][A-Za-z0-9._@:/ -]{0,63}"
 
 
 class Desk(NamedTuple):
@@ -35,9 +35,9 @@ class Desk(NamedTuple):
     redactor: Redactor
 
     def claim_policy(self, lease: float | None = None) -> ClaimPolicy:
-        """Return the limits of claims, with another lease if one is given."""
+        """Return the limits of claims, with another lease if one is given. Raises InvalidInput."""
         s = self.settings
-        seconds = s.seconds("claim.lease") if lease is None else lease
+        seconds = s.seconds("claim.lease") if lease is None else lease_seconds(lease)
         return ClaimPolicy(seconds, s.number("claim.maxAttempts"), s.seconds("claim.backoff"))
 
     def limits(self) -> Limits:
@@ -76,6 +76,16 @@ def find(ledger: Ledger, given: str) -> str:
     return ids.find(given.partition("@")[0] or given, ledger.rows.keys())
 
 
+def find_archived(desk: Desk, given: str) -> Task:
+    """Return the one archived task that `given` means. Raises UnknownTask or AmbiguousTask."""
+    wanted = given.strip().lower().partition("@")[0]
+    archived = {t["id"]: t for t in desk.store.archived(wanted)} if ids.is_id(wanted) else {}
+    if not archived:
+        known = desk.store.view(lambda ledger: list(ledger.rows))
+        ids.find(given, known)
+    return archived[ids.find(given, archived.keys())]
+
+
 def whole(desk: Desk, task: Task) -> Task:
     """Return `task`, changed in place, with its long texts put back; one whose blob is gone stays cut."""
     _fill_in(desk.store, task)
@@ -97,7 +107,8 @@ def _fill_in(store: Store, value: Any) -> None:  # noqa: ANN401 - any JSON data
 
 def title(desk: Desk, given: str) -> str:
     """Return a title fit to be kept: one line, no secrets. Raises InvalidInput."""
-    text = desk.redactor.text(one_line(well_formed(given)))
+    # Before and after folding: a secret may hold the white space that folding changes.
+    text = desk.redactor.text(one_line(desk.redactor.text(well_formed(given))))
     if not text:
         raise InvalidInput(what="title", problem="must not be empty")
     if len(text) > MAX_TITLE:
@@ -105,9 +116,9 @@ def title(desk: Desk, given: str) -> str:
     return text
 
 
-def text(what: str, given: str, *, required: bool = False) -> str:
+def text(desk: Desk, what: str, given: str, *, required: bool = False) -> str:
     """Return free text fit to be kept. Raises InvalidInput."""
-    kept = well_formed(given).strip()
+    kept = desk.redactor.text(well_formed(given)).strip()
     if required and not kept:
         raise InvalidInput(what=what, problem="must not be empty")
     if len(kept.encode()) > MAX_TEXT_BYTES:
@@ -115,9 +126,11 @@ def text(what: str, given: str, *, required: bool = False) -> str:
     return kept
 
 
-def agent(given: str) -> str:
+def agent(desk: Desk, given: str) -> str:
     """Return an agent's name. Raises InvalidInput."""
-    if not _AGENT.fullmatch(given):
+    if desk.redactor.text(given) != given:
+        raise InvalidInput(what="agent", problem="that name is, or holds, a secret")
+    if not re.fullmatch(_AGENT, given):
         problem = "an agent's name has 1 to 64 letters, digits, spaces and . _ @ : / -, the first a letter or digit"
         raise InvalidInput(what=f"agent '{given}'", problem=problem)
     return given.rstrip()
@@ -127,7 +140,7 @@ def labels(given: Iterable[str]) -> list[str]:
     """Return labels without repetition, in the order given. Raises InvalidInput."""
     kept = list(dict.fromkeys(given))
     for label in kept:
-        if not _LABEL.fullmatch(label):
+        if not re.fullmatch(_LABEL, label):
             problem = "a label has 1 to 40 letters, digits and . _ : / -, the first a letter or digit"
             raise InvalidInput(what=f"label '{label}'", problem=problem)
     if len(kept) > MAX_LABELS:
@@ -160,6 +173,14 @@ def dependencies(desk: Desk, ledger: Ledger, given: Iterable[str]) -> list[str]:
     return list(kept)
 
 
+def lease_seconds(given: float) -> float:
+    """Return the seconds of a lease, within the bounds of its setting. Raises InvalidInput."""
+    try:
+        return float(SPECS["claim.lease"].read(given))
+    except ValueError as error:
+        raise InvalidInput(what=f"--lease {given}", problem=str(error)) from error
+
+
 def priority(given: int) -> int:
     """Return a priority. Raises InvalidInput."""
     if not MIN_PRIORITY <= given <= MAX_PRIORITY:
@@ -169,10 +190,10 @@ def priority(given: int) -> int:
 
 def moment_in_time(what: str, given: str, now: Moment, *, past: bool = False) -> str:
     """Return a timestamp for a date ("2026-12-01"), a time, or a span from now ("7d", "12h"). Raises InvalidInput."""
-    if match := re.fullmatch(r"(\d{1,6})\s*([smhdw])", given.strip()):
-        span = int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[match[2]] * 1000
-        return to_iso(now.wall - span if past else now.wall + span)
     try:
+        if match := re.fullmatch(r"(\d{1,6})\s*([smhdw])", given.strip()):
+            span = int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[match[2]] * 1000
+            return to_iso(now.wall - span if past else now.wall + span)
         return to_iso(from_iso(given.strip()))
     except (ValueError, OverflowError):
         raise InvalidInput(

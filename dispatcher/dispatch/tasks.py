@@ -45,7 +45,7 @@ def add(desk: Desk, new: NewTask) -> Task:
         "task": "",
         "kind": "manual",
         "title": intake.title(desk, new.title),
-        "body": intake.text("body", new.body),
+        "body": intake.text(desk, "body", new.body),
         "priority": intake.priority(new.priority),
         "labels": intake.labels(new.labels),
         "paths": intake.paths(new.paths),
@@ -61,8 +61,8 @@ def add(desk: Desk, new: NewTask) -> Task:
     return commit.ledger.task(event["task"])
 
 
-def edit(desk: Desk, given: str, change: Edit) -> Task:
-    """Change a task in the ledger and return it as it is then."""
+def edit(desk: Desk, given: str, change: Edit) -> tuple[Task, bool]:
+    """Change a task in the ledger; return it as it is then, and whether anything was to be changed."""
     found: list[str] = []
 
     def decide(ledger: Ledger, _now: Moment) -> Change:
@@ -74,7 +74,7 @@ def edit(desk: Desk, given: str, change: Edit) -> Task:
         return Change([{"type": "task_edited", "task": task_id, **fields}] if fields else [])
 
     commit = desk.store.transact("edit", decide)
-    return commit.ledger.task(found[0])
+    return commit.ledger.task(found[0]), commit.record is not None
 
 
 def _changed_fields(desk: Desk, ledger: Ledger, task: Task, change: Edit) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _changed_fields(desk: Desk, ledger: Ledger, task: Task, change: Edit) -> dic
     if change.title is not None:
         fields["title"] = intake.title(desk, change.title)
     if change.body is not None:
-        fields["body"] = intake.text("body", change.body)
+        fields["body"] = intake.text(desk, "body", change.body)
     if change.priority is not None:
         fields["priority"] = intake.priority(change.priority)
     if change.add_labels or change.remove_labels:
@@ -99,7 +99,7 @@ def _changed_fields(desk: Desk, ledger: Ledger, task: Task, change: Edit) -> dic
 
 def mute(desk: Desk, given: str, reason: str, until: str | None) -> Task:
     """Set a task aside until a date, or for ever, and return it."""
-    why = intake.text("reason", reason, required=True)
+    why = intake.text(desk, "reason", reason, required=True)
     found: list[str] = []
 
     def decide(ledger: Ledger, now: Moment) -> Change:
@@ -128,7 +128,7 @@ def unmute(desk: Desk, given: str) -> Task:
 
 def reopen(desk: Desk, given: str, reason: str) -> Task:
     """Make a closed task pending again, out of the archive if need be, and return it."""
-    why = intake.text("reason", reason)
+    why = intake.text(desk, "reason", reason)
     found: list[str] = []
 
     def decide(ledger: Ledger, _now: Moment) -> Change:
@@ -137,7 +137,7 @@ def reopen(desk: Desk, given: str, reason: str) -> Task:
             task_id = intake.find(ledger, given)
             lifecycle.check_may_reopen(ledger.task(task_id))
         except UnknownTask:
-            task = find_archived(desk, given)
+            task = intake.find_archived(desk, given)
             task_id = task["id"]
             events.append({"type": "task_restored", "task": task_id, "document": task})
         found[:] = [task_id]
@@ -145,13 +145,3 @@ def reopen(desk: Desk, given: str, reason: str) -> Task:
         return Change(events)
 
     return desk.store.transact("reopen", decide).ledger.task(found[0])
-
-
-def find_archived(desk: Desk, given: str) -> Task:
-    """Return the one archived task that `given` means. Raises UnknownTask or AmbiguousTask."""
-    wanted = given.strip().lower().partition("@")[0]
-    archived = {t["id"]: t for t in desk.store.archived(wanted)} if ids.is_id(wanted) else {}
-    if not archived:
-        known = desk.store.view(lambda ledger: list(ledger.rows))
-        ids.find(given, known)
-    return archived[ids.find(given, archived.keys())]

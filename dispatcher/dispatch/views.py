@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from dispatcher.dispatch import desk as intake
 from dispatcher.dispatch.desk import Desk
-from dispatcher.dispatch.tasks import find_archived
-from dispatcher.domain import events, lease, lifecycle, retention
+from dispatcher.domain import lease, lifecycle, retention
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment, from_iso
 from dispatcher.domain.record import Record
@@ -72,7 +70,7 @@ def show(desk: Desk, given: str) -> Task:
     try:
         task = desk.store.view(lambda ledger: ledger.task(intake.find(ledger, given)))
     except UnknownTask:
-        task = find_archived(desk, given)
+        task = intake.find_archived(desk, given)
     return intake.whole(desk, task)
 
 
@@ -125,7 +123,7 @@ def _age(row: Row, now: Moment) -> dict[str, Any]:
 
 def _context(desk: Desk, ledger: Ledger, now: Moment) -> dict[str, Any]:
     window = desk.settings.number("status.window")
-    tokens = -(-desk.store.ledger_bytes() // BYTES_PER_TOKEN)
+    tokens = -(-desk.store.ledger_bytes(ledger) // BYTES_PER_TOKEN)
     prunable = len(retention.plan(ledger, desk.limits(), now).dropped)
     return {
         "ledger_tasks": len(ledger.rows),
@@ -140,6 +138,8 @@ def _context(desk: Desk, ledger: Ledger, now: Moment) -> dict[str, Any]:
 
 def log(desk: Desk, wanted: LogFilter) -> Iterator[Record]:
     """Yield the records that fit, oldest first, each with only the events that fit."""
+    from dispatcher.domain import events
+
     if wanted.kind is not None and wanted.kind not in events.kinds():
         raise InvalidInput(what=f"--kind '{wanted.kind}'", problem=f"must be one of {', '.join(events.kinds())}")
     since = intake.moment_in_time("--since", wanted.since, desk.clock(), past=True) if wanted.since else ""
@@ -162,7 +162,7 @@ def _known_id(desk: Desk, given: str) -> str:
     try:
         return desk.store.view(lambda ledger: intake.find(ledger, given))
     except UnknownTask:
-        return find_archived(desk, given)["id"]
+        return intake.find_archived(desk, given)["id"]
 
 
 def _event_fits(event: dict[str, Any], task: str | None, kind: str | None) -> bool:
@@ -173,8 +173,3 @@ def _event_fits(event: dict[str, Any], task: str | None, kind: str | None) -> bo
 
 def _names_agent(record: Record, agent: str) -> bool:
     return any(event.get("agent") == agent for event in record.events)
-
-
-def kinds_of(record: Record) -> dict[str, int]:
-    """Return how often each kind of event is in a record."""
-    return dict(Counter(event["type"] for event in record.events))

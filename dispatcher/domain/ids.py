@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -12,8 +11,8 @@ from dispatcher.errors import AmbiguousTask, InvalidInput, UnknownTask
 MAX_ID = 64
 _SLUG_LENGTH = 40
 _DIGEST_LENGTH = 8
-_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_TOKEN = re.compile(r"(?P<id>[^@]+)@(?P<generation>[0-9]{1,9})")
+_ID = r"[a-z0-9][a-z0-9._-]{0,63}"
+_CLAIM = r"(?P<id>[^@]+)@(?P<generation>[0-9]{1,9})"
 _NEAR_POOL = 5000
 
 
@@ -41,15 +40,15 @@ def mint(title: str, seed: str, taken: Collection[str]) -> str:
 
 def parse_token(text: str) -> Token:
     """Read a claim token. Raises InvalidInput."""
-    match = _TOKEN.fullmatch(text.strip())
-    if not match or not _ID.fullmatch(match["id"]):
+    match = re.fullmatch(_CLAIM, text.strip())
+    if not match or not is_id(match["id"]):
         raise InvalidInput(what=f"claim '{text}'", problem="must look like <id>@<generation>, as 'claim' printed it")
     return Token(match["id"], int(match["generation"]))
 
 
 def is_id(text: str) -> bool:
     """Tell whether `text` has the form of an id: it is then safe as a file name too."""
-    return _ID.fullmatch(text) is not None
+    return re.fullmatch(_ID, text) is not None
 
 
 def find(given: str, ids: Collection[str]) -> str:
@@ -70,6 +69,8 @@ def find(given: str, ids: Collection[str]) -> str:
 
 def near(wanted: str, ids: Iterable[str]) -> str:
     """Return "; did you mean …" for the ids most like `wanted`, or an empty string."""
+    import difflib
+
     pool = list(ids)
     close = [i for i in pool if len(wanted) >= 3 and wanted in i][:3]
     close = close or difflib.get_close_matches(wanted, pool[-_NEAR_POOL:], n=3, cutoff=0.6)

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from dispatcher.domain.record import Event
 
-_NAMES = re.compile("TOKEN|SECRET|KEY|PASSWORD|PASSWD", re.IGNORECASE)
+_NAMES = ("TOKEN", "SECRET", "KEY", "PASSWORD", "PASSWD")
 _SHORTEST_VALUE = 6
 
 # Per format: a literal that every match contains, in lower case (so that most text costs one
@@ -77,7 +77,8 @@ class Redactor:
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        found = {v: k for k, v in environ.items() if len(v) >= _SHORTEST_VALUE and _NAMES.search(k)}
+        named = {k: v for k, v in environ.items() if any(n in k.upper() for n in _NAMES)}
+        found = {form: k for k, v in named.items() for form in (v, v.strip()) if len(form) >= _SHORTEST_VALUE}
         # Longest first: one secret may begin with another.
         self._values = sorted(found.items(), key=lambda item: (-len(item[0]), item))
 

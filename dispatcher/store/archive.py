@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -20,8 +19,8 @@ from dispatcher.files import Root
 from dispatcher.store import journal
 
 FOLDER = "ARCHIVE"
-_PACK = re.compile(r"tasks-(\d{10})\.jsonl\.gz")
-_SEGMENT = re.compile(r"journal-(\d{10})-(\d{10})(\.damaged)?\.jsonl(\.gz)?")
+_PACK = r"tasks-(\d{10})\.jsonl\.gz"
+_SEGMENT = r"journal-(\d{10})-(\d{10})(\.damaged)?\.jsonl(\.gz)?"
 _MAX_BYTES = 1 << 31
 
 
@@ -44,7 +43,7 @@ def find_tasks(root: Root, prefix: str) -> list[Task]:
     found: dict[str, Task] = {}
     key = b'"id":"' + prefix.encode()
     for name in reversed(root.names(FOLDER)):
-        if not _PACK.fullmatch(name):
+        if not re.fullmatch(_PACK, name):
             continue
         for line in _decompressed(root, name).splitlines():
             if key in line:
@@ -93,14 +92,18 @@ def unlink_twins(root: Root, inode: int) -> None:
 
 
 def _segments(root: Root) -> list[str]:
-    return [name for name in root.names(FOLDER) if _SEGMENT.fullmatch(name)]
+    return [name for name in root.names(FOLDER) if re.fullmatch(_SEGMENT, name)]
 
 
 def _compress(data: bytes) -> bytes:
+    import gzip
+
     return gzip.compress(data, compresslevel=6, mtime=0)
 
 
 def _decompressed(root: Root, name: str) -> bytes:
+    import gzip
+
     path = f"{FOLDER}/{name}"
     data = root.read(path, _MAX_BYTES) or b""
     if not name.endswith(".gz"):

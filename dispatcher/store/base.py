@@ -90,7 +90,7 @@ class Store(Protocol):
     def archived(self, given: str) -> list[Task]:
         """Return the tasks outside the ledger whose id is `given` or begins with it, newest first."""
 
-    def ledger_bytes(self) -> int:
+    def ledger_bytes(self, ledger: Ledger) -> int:
         """Return the size of the ledger as people and models read it."""
 
     def history_bytes(self) -> int:

@@ -14,12 +14,11 @@ from dispatcher.domain.moment import Moment
 from dispatcher.domain.record import GENESIS, Record, Stamp
 from dispatcher.domain.redact import Redactor
 from dispatcher.domain.task import Task, checksum
-from dispatcher.errors import Damaged, Locked, NotRegular, OutcomeUnknown, StorageError
+from dispatcher.errors import Damaged, Locked, NoInbox, OutcomeUnknown, StorageError
 from dispatcher.files import FileStat, Lock, Root
-from dispatcher.store import archive, blobs, journal, projections, recovery, repair
+from dispatcher.store import archive, blobs, journal, projections, recovery
 from dispatcher.store.base import Change, Clock, Commit, Decide, Repair, T, Tell, advance, archived_by, draft
 from dispatcher.store.recovery import Behind
-from dispatcher.store.rotation import begin_segment
 from dispatcher.text import clean_line
 
 LOCK = ".lock"
@@ -52,7 +51,8 @@ class FilesystemStore:
         self._clock = clock
         self._redactor = redactor
         self._lock_seconds = lock_seconds
-        self._tell = tell
+        self._tell_user = tell
+        self._told: set[str] = set()
 
     @property
     def place(self) -> str:
@@ -67,11 +67,13 @@ class FilesystemStore:
             for name, text in (("README.md", README), (".gitignore", GITIGNORE)):
                 if self._root.stat(name) is None:
                     self._root.replace(name, text.encode())
-            if self._root.stat(journal.NAME):
-                return False
-            if recovery.kept_ledger(self._root) or self._root.names(archive.FOLDER):
-                raise Damaged(file=self._root.full(journal.NAME), problem="is gone")
             now = self._clock()
+            try:
+                self._sound(now)
+            except NoInbox:
+                pass
+            else:
+                return False
             ledger = empty()
             change = Change([{"type": "store_created", "schema_version": 1}])
             record, line, _ = draft(ledger, change, self._redactor, "init", now.iso)
@@ -79,6 +81,11 @@ class FilesystemStore:
             stat = self._root.replace(journal.NAME, line, durable=True)
             recovery.publish(self._root, ledger, stat, now.boot_id)
             return True
+
+    def _tell(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self._tell_user(line)
 
     # Reading
 
@@ -96,7 +103,7 @@ class FilesystemStore:
         if differing is None and recovery.kept_ledger(self._root) is None:
             differing = projections.LEDGER
         if differing:
-            self._tell(f"{differing} is not what the journal says; the next command that writes remakes it")
+            self._tell(f"{differing} is not what the journal says; 'dispatcher rebuild' remakes it")
         return look(state.ledger)
 
     def history(self) -> Iterator[Record]:
@@ -107,14 +114,9 @@ class FilesystemStore:
                 if record.seq > last:
                     yield record
                     last = record.seq
-            found = journal.read(self._root)
-            if found is None:
-                raise Damaged(file=self._root.full(journal.NAME), problem="is gone")
-            segment = found[0]
-            if segment.damage:
-                raise Damaged(file=self._root.full(journal.NAME), problem=segment.damage.problem)
+            segment, _ = recovery.sound_segment(self._root)
             # A gap means that the journal was rotated between the two readings.
-            if segment.records and segment.records[0].seq <= last + 1:
+            if segment.records[0].seq <= last + 1:
                 break
         yield from (r for r in segment.records if r.seq > last)
 
@@ -126,10 +128,9 @@ class FilesystemStore:
         """Return the tasks in the archive whose id begins with `given`."""
         return archive.find_tasks(self._root, given)
 
-    def ledger_bytes(self) -> int:
-        """Return the size of the ledger file."""
-        stat = self._root.stat(projections.LEDGER)
-        return stat.size if stat else 0
+    def ledger_bytes(self, ledger: Ledger) -> int:
+        """Return the size of the ledger file as it is, or should be, for this state."""
+        return len(projections.render_ledger(ledger))
 
     def history_bytes(self) -> int:
         """Return the size of the present segment."""
@@ -164,7 +165,7 @@ class FilesystemStore:
         cursor = projections.read_cursor(self._root)
         try:
             data = self._root.read(projections.LEDGER, projections.MAX_LEDGER_BYTES)
-        except NotRegular:
+        except StorageError:
             return None
         if cursor is None or data is None or checksum(data) != cursor.ledger:
             return None
@@ -215,6 +216,8 @@ class FilesystemStore:
 
     def rotate(self) -> Commit:
         """Begin a new segment; the old one goes to the archive and is compressed there."""
+        from dispatcher.store.rotation import begin_segment
+
         with self._locked("prune"):
             now = self._clock()
             ledger = self._sound(now)
@@ -238,6 +241,8 @@ class FilesystemStore:
             try:
                 state = recovery.replay(self._root)
             except Damaged as damage:
+                from dispatcher.store import repair
+
                 mended = repair.mend(self._root, now)
                 return Repair([f"{damage.data['file']}: {damage.data['problem']}", *lines, *mended.lines], mended.lost)
             lines += recovery.reconcile(self._root, state, now.boot_id)

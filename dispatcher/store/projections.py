@@ -9,7 +9,7 @@ import orjson
 
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.task import FOLDERS, SCHEMA_VERSION, Row, Status, Task, checksum
-from dispatcher.errors import NotRegular, TooNew
+from dispatcher.errors import StorageError, TooNew
 from dispatcher.files import FileStat, Root
 
 LEDGER = "DISPATCH_LEDGER.json"
@@ -96,7 +96,7 @@ def read_task(root: Root, row: Row) -> Task | None:
     """Return the task of a row from its file, or None if the file is not the one that the row means."""
     try:
         data = root.read(task_path(row), MAX_TASK_BYTES)
-    except NotRegular:
+    except StorageError:
         return None
     if data is None or checksum(data) != row["sum"]:
         return None
@@ -127,5 +127,5 @@ def read_cursor(root: Root) -> Cursor | None:
     try:
         fields = orjson.loads(root.read(CURSOR, 4096) or b"")
         return Cursor(**{**fields, "journal": FileStat(*fields["journal"])})
-    except (orjson.JSONDecodeError, KeyError, TypeError, NotRegular):
+    except (orjson.JSONDecodeError, KeyError, TypeError, StorageError):
         return None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from dispatcher.domain.ledger import Ledger, empty, from_checkpoint
 from dispatcher.domain.record import Record
 from dispatcher.domain.task import FOLDERS, Row, Status, Task, checksum, encode
-from dispatcher.errors import Damaged, NoInbox, NotRegular
+from dispatcher.errors import Damaged, NoInbox, StorageError
 from dispatcher.files import FileStat, Root
 from dispatcher.store import archive, blobs, journal, projections
 from dispatcher.store.base import advance, archived_by
@@ -32,26 +32,44 @@ class Replay(NamedTuple):
 
 def replay(root: Root) -> Replay:
     """Fold the present segment, writing nothing. Raises Damaged when the journal is not sound."""
-    # The ledger is read first: a writer at work meanwhile can only make the journal the newer one.
-    kept = kept_ledger(root)
+    segment, stat = sound_segment(root)
+    ledger = start_of(root, segment.records[0])
+    packs, dropped = fold(ledger, segment.records, root.full(journal.NAME))
+    return Replay(ledger, segment, stat, packs, dropped)
+
+
+def sound_segment(root: Root) -> tuple[journal.Segment, FileStat]:
+    """Return the present segment and its file's state. Raises Damaged, or NoInbox when there is nothing at all.
+
+    A projection that has seen a later record than the journal's last proves that something is missing
+    from the journal, even where what is left looks like an append that was cut short.
+    """
+    # The projections are read first: a writer at work meanwhile can only make the journal the newer one.
+    kept, cursor = kept_ledger(root), projections.read_cursor(root)
     found = journal.read(root)
     name = root.full(journal.NAME)
     if found is None:
-        if kept is None and not root.names(archive.FOLDER):
+        if kept is None and not holds_work(root):
             raise NoInbox(where=f"in {root.path}: it has no journal")
         raise Damaged(file=name, problem="is gone")
     segment, stat = found
     if segment.damage:
         raise Damaged(file=name, problem=segment.damage.problem)
     last = segment.records[-1].seq if segment.records else 0
-    if kept and kept.seq > last:
-        problem = f"ends with record {last}, but {projections.LEDGER} has seen record {kept.seq}"
-        raise Damaged(file=name, problem=problem)
+    for seen, where in (
+        (kept.seq if kept else 0, projections.LEDGER),
+        (cursor.seq if cursor else 0, projections.CURSOR),
+    ):
+        if seen > last:
+            raise Damaged(file=name, problem=f"ends with record {last}, but {where} has seen record {seen}")
     if not segment.records:
         raise Damaged(file=name, problem="has no record")
-    ledger = start_of(root, segment.records[0])
-    packs, dropped = fold(ledger, segment.records, name)
-    return Replay(ledger, segment, stat, packs, dropped)
+    return segment, stat
+
+
+def holds_work(root: Root) -> bool:
+    """Tell whether there are files that only a journal can have led to: old segments, packs, tasks."""
+    return any(root.names(folder) for folder in (archive.FOLDER, *FOLDERS.values()))
 
 
 def start_of(root: Root, first: Record) -> Ledger:
@@ -99,7 +117,7 @@ def kept_ledger(root: Root) -> Ledger | None:
     """Return the ledger file's state if the file is whole, whatever the journal says."""
     try:
         data = root.read(projections.LEDGER, projections.MAX_LEDGER_BYTES)
-    except NotRegular:
+    except StorageError:
         return None
     return projections.parse_ledger(data, lambda row: load_task(root, row)) if data else None
 
@@ -143,6 +161,8 @@ def reconcile(root: Root, state: Replay, boot_id: str) -> list[str]:
         if not root.is_regular(archive.pack_path(seq)):
             archive.write_pack(root, seq, tasks)
     said += _reconcile_tasks(root, state)
+    if kept_ledger(root) is None and root.stat(projections.LEDGER):
+        said.append(f"{projections.LEDGER}: was not as it had been written; remade from the journal")
     publish(root, state.ledger, stat, boot_id)
     return said
 
@@ -161,7 +181,7 @@ def _reconcile_tasks(root: Root, state: Replay) -> list[str]:
     for task_id, row in ledger.rows.items():
         if not row.get("archived"):
             wanted[row["status"]][f"{task_id}.json"] = row
-    said = []
+    said, strangers = [], []
     for status, folder in FOLDERS.items():
         present = set(root.names(folder))
         for name, row in wanted[status].items():
@@ -172,7 +192,9 @@ def _reconcile_tasks(root: Root, state: Replay) -> list[str]:
             task_id = name.removesuffix(".json")
             if name.endswith(".json") and (task_id in ledger.rows or task_id in state.dropped):
                 root.unlink(f"{folder}/{name}")
-    return [_remade(said)] if said else []
+            else:
+                strangers.append(f"{folder}/{name}: is not in the journal; left alone")
+    return ([_remade(said)] if said else []) + strangers
 
 
 def _remade(paths: list[str]) -> str:
