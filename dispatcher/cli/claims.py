@@ -11,6 +11,7 @@ from dispatcher.cli.composition import open_desk
 from dispatcher.cli.options import Agent, Json, Kind, Labels, Lease, SomeTask, Token, UnderPath
 from dispatcher.dispatch import claims
 from dispatcher.dispatch.desk import Desk, Whose
+from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.lifecycle import Wanted
 from dispatcher.errors import InvalidInput
 from dispatcher.text import count as counted
@@ -37,14 +38,14 @@ def claim_command(
         raise InvalidInput(what="claim", problem="a task given by its id takes no filters, --count or --wait")
     wanted = Wanted(agent, count, task, tuple(label), kind, path)
     desk = open_desk()
-    claimed = claims.claim(desk, wanted, lease, wait)
+    granted = claims.claim(desk, wanted, lease, wait)
     if json:
-        render.json({"claims": [{"token": str(c.token), "task": c.task} for c in claimed]})
+        render.json({"claims": [{"token": str(c.token), "task": c.task} for c in granted.claims]})
     else:
-        for number, one in enumerate(claimed):
+        for number, one in enumerate(granted.claims):
             render.line("\n---\n") if number else None
             render.task(one.task, str(one.token))
-    _keep_small(desk)
+    _keep_small(desk, granted.ledger)
 
 
 def complete_command(
@@ -67,7 +68,7 @@ def complete_command(
         render.line(f"{closed.task['id']} was completed by this claim before")
     elif result and not result["verified"]:
         render.line(f"completed {closed.task['id']}, unverified: {result.get('unverified_because')}")
-    _keep_small(desk, closed_many=closed.many)
+    _keep_small(desk, closed.ledger)
 
 
 def fail_command(
@@ -85,7 +86,7 @@ def fail_command(
     closed = claims.fail(desk, Whose(task, claim, agent), reason)
     again = " before" if closed.again else ""
     render.json(closed.task) if json else render.line(f"failed {closed.task['id']}{again}")
-    _keep_small(desk, closed_many=closed.many)
+    _keep_small(desk, closed.ledger)
 
 
 def release_command(
@@ -134,9 +135,9 @@ def progress_command(
     render.json(noted) if json else render.line(f"noted on {noted['id']} ({kept} kept)")
 
 
-def _keep_small(desk: Desk, *, closed_many: bool = False) -> None:
+def _keep_small(desk: Desk, ledger: Ledger) -> None:
     """Prune if that is due: the user's command has succeeded and has been answered."""
     from dispatcher.dispatch import upkeep
 
-    if pruned := upkeep.prune_if_due(desk, closed_many=closed_many):
+    if pruned := upkeep.prune_if_due(desk, ledger):
         render.note(f"pruned: {counted(len(pruned.archived), 'task')} archived")

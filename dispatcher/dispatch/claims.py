@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from dispatcher.dispatch import desk as intake
 from dispatcher.dispatch.desk import Desk, Whose
-from dispatcher.domain import lifecycle, retention
+from dispatcher.domain import lifecycle
 from dispatcher.domain.ids import Token
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.lifecycle import Holder, Wanted
@@ -32,15 +32,22 @@ class Claimed(NamedTuple):
     task: Task
 
 
-class Closed(NamedTuple):
-    """A task that was closed; `again` when this claim had closed it before, `many` when pruning is due."""
+class Granted(NamedTuple):
+    """The claims that a command got, and the state after it."""
+
+    claims: list[Claimed]
+    ledger: Ledger
+
+
+class Done(NamedTuple):
+    """What a holder's command did to its task; `again` when this claim had done it before."""
 
     task: Task
     again: bool
-    many: bool
+    ledger: Ledger
 
 
-def claim(desk: Desk, wanted: Wanted, lease: float | None = None, wait: float = 0.0) -> list[Claimed]:
+def claim(desk: Desk, wanted: Wanted, lease: float | None = None, wait: float = 0.0) -> Granted:
     """Claim tasks and return them, `wanted.limit` at most. Raises NothingToClaim, after waiting if asked to."""
     wanted = wanted._replace(agent=intake.agent(desk, wanted.agent))
     if wanted.limit < 1:
@@ -52,7 +59,7 @@ def claim(desk: Desk, wanted: Wanted, lease: float | None = None, wait: float = 
         ids, commit = _claim_once(desk, wanted, lease)
         if ids:
             tasks = [intake.whole(desk, commit.ledger.task(i)) for i in ids]
-            return [Claimed(Token(task["id"], task["generation"]), task) for task in tasks]
+            return Granted([Claimed(Token(t["id"], t["generation"]), t) for t in tasks], commit.ledger)
         if wanted.task or time.monotonic() >= until:
             raise lifecycle.nothing_to_claim(commit.ledger, wanted)
         _await_claimable(desk, wanted, commit.ledger.seq, until)
@@ -114,7 +121,7 @@ def progress(desk: Desk, whose: Whose, line: str) -> Task:
     return _as_holder(desk, "progress", whose, decide)
 
 
-def complete(desk: Desk, whose: Whose, note: str) -> Closed:
+def complete(desk: Desk, whose: Whose, note: str) -> Done:
     """Close a task as done. A task made by hand has nothing to verify, which its result says."""
     said = intake.text(desk, "note", note)
 
@@ -125,10 +132,10 @@ def complete(desk: Desk, whose: Whose, note: str) -> Closed:
         unverified = {"verified": False, "unverified_because": UNVERIFIED}
         return {"type": "task_completed", **_said_by(task), **unverified, **_note(said)}
 
-    return _closing(desk, "complete", whose, decide)
+    return _done(desk, "complete", whose, decide)
 
 
-def fail(desk: Desk, whose: Whose, reason: str) -> Closed:
+def fail(desk: Desk, whose: Whose, reason: str) -> Done:
     """Close a task as one that could not be done."""
     said = intake.text(desk, "reason", reason, required=True)
 
@@ -138,17 +145,17 @@ def fail(desk: Desk, whose: Whose, reason: str) -> Closed:
         lifecycle.check_may_close(task, held)
         return {"type": "task_failed", **_said_by(task), "note": said}
 
-    return _closing(desk, "fail", whose, decide)
+    return _done(desk, "fail", whose, decide)
 
 
 Decision = Callable[[Task, Holder, Moment], Event | None]
 
 
 def _as_holder(desk: Desk, command: str, whose: Whose, decide: Decision) -> Task:
-    return _closing(desk, command, whose, decide).task
+    return _done(desk, command, whose, decide).task
 
 
-def _closing(desk: Desk, command: str, whose: Whose, decide: Decision) -> Closed:
+def _done(desk: Desk, command: str, whose: Whose, decide: Decision) -> Done:
     """Run a holder's command: find whose claim it is, decide on its task, return the task as it is then."""
     met: list[str] = []
 
@@ -161,8 +168,7 @@ def _closing(desk: Desk, command: str, whose: Whose, decide: Decision) -> Closed
     if whose.agent:
         intake.agent(desk, whose.agent)
     commit = desk.store.transact(command, on_ledger)
-    many = retention.due(commit.ledger, desk.limits(), commit.now)
-    return Closed(commit.ledger.task(met[0]), commit.record is None, many)
+    return Done(commit.ledger.task(met[0]), commit.record is None, commit.ledger)
 
 
 def _said_by(task: Task) -> Event:

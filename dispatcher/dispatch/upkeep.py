@@ -11,6 +11,9 @@ from dispatcher.domain.moment import Moment
 from dispatcher.errors import DispatcherError
 from dispatcher.store.base import Change, Repair, Store
 
+_BYTES_PER_TASK = 1000
+"""About what a task takes in a checkpoint."""
+
 
 class Pruned(NamedTuple):
     """What a prune did, or with `--dry-run` would do. `expired` lists tasks whose lease had run out."""
@@ -42,9 +45,15 @@ def prune(desk: Desk, *, dry_run: bool = False) -> Pruned:
     return done[0]._replace(rotated=rotated, journal_bytes=desk.store.history_bytes())
 
 
-def prune_if_due(desk: Desk, *, closed_many: bool) -> Pruned | None:
-    """Prune if the user lets it run by itself and a limit is well passed: `closed_many`, or a large journal."""
-    if not desk.settings.flag("prune.auto") or not (closed_many or _too_large(desk)):
+def prune_if_due(desk: Desk, ledger: Ledger) -> Pruned | None:
+    """Prune if the user lets it run by itself and `ledger`, the state just written, is well past a limit.
+
+    A new segment costs as much as there are tasks, so the journal must have outgrown them too.
+    """
+    if not desk.settings.flag("prune.auto"):
+        return None
+    outgrown = _too_large(desk) and desk.store.history_bytes() > len(ledger.rows) * _BYTES_PER_TASK
+    if not outgrown and not retention.due(ledger, desk.limits(), desk.clock()):
         return None
     try:
         return prune(desk)

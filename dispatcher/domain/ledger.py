@@ -29,6 +29,7 @@ class Ledger:
         head: checksum of the last record, GENESIS before the first.
         writers: per writer, how many records it has written (a vector clock).
         added: tasks ever added. dropped: of these, how many have left the ledger for the archive.
+        encoded: rows as bytes, where they are known; a row that changes is taken out.
     """
 
     def __init__(self, load: Callable[[Row], Task]) -> None:
@@ -36,6 +37,7 @@ class Ledger:
         self.head = GENESIS
         self.writers: dict[str, int] = {}
         self.rows: dict[str, Row] = {}
+        self.encoded: dict[str, bytes] = {}
         self.added = 0
         self.dropped = 0
         self.pruned_at: str | None = None
@@ -78,6 +80,7 @@ class Ledger:
                 file = encode(self._tasks[task_id])
                 changed.append(Changed(task_id, file, self.rows[task_id].get("status")))
                 self.rows[task_id] = row_of(self._tasks[task_id], checksum(file))
+                self.encoded.pop(task_id, None)
         self._changed = {}
         return changed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -38,6 +39,9 @@ class Wanted(NamedTuple):
     path: str | None = None
 
 
+_ANY = Wanted("")[2:]
+
+
 class Holder(NamedTuple):
     """Who says that a claim is theirs: by its generation (a token), or by the agent's name."""
 
@@ -59,9 +63,11 @@ def claim(ledger: Ledger, wanted: Wanted, policy: ClaimPolicy, now: Moment) -> t
     expiries = expire(ledger, policy, now)
     if wanted.task:
         refuse_unclaimable(ledger, ledger.rows[wanted.task], expiries, now)
-    ready = [row for row in claimable(ledger, expiries, now) if _fits(row, wanted)]
-    ready.sort(key=_urgency)  # stable: tasks of one scan stay in its order
-    chosen = ready[: wanted.limit]
+    ready = claimable(ledger, expiries, now)
+    if wanted[2:] != _ANY:
+        ready = (row for row in ready if _fits(row, wanted))
+    # As stable as sorting: tasks of one scan stay in its order.
+    chosen = heapq.nsmallest(wanted.limit, ready, key=_urgency)
     events = list(expiries.values())
     granted = lease.grant(policy.lease, now)
     for row in chosen:
@@ -108,6 +114,10 @@ def claimable(ledger: Ledger, expiries: dict[str, Event], now: Moment) -> Iterat
     iso = now.iso
     for row in ledger.rows.values():
         if row["status"] == "PENDING":
+            # Most rows have nothing that could hold them back, and there may be very many.
+            if not ("not_before" in row or "muted_until" in row or "depends_on" in row):
+                yield row
+                continue
             not_before = row.get("not_before")
         elif row["status"] == "ACTIVE" and (event := expiries.get(row["id"])) and event["to"] == "PENDING":
             not_before = event.get("not_before")

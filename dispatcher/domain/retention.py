@@ -59,8 +59,8 @@ def plan(ledger: Ledger, limits: Limits, now: Moment) -> Plan:
 
 def due(ledger: Ledger, limits: Limits, now: Moment) -> bool:
     """Tell whether pruning by itself is worth it: well past a limit, so that it does not run at every command."""
-    closed = sum(r["status"] in ("COMPLETED", "FAILED") for r in ledger.rows.values())
-    if closed <= limits.keep_closed + _SLACK_TASKS and not _aged(ledger, limits, now):
+    counts = ledger.counts()
+    if counts["COMPLETED"] + counts["FAILED"] <= limits.keep_closed + _SLACK_TASKS and not _aged(ledger, limits, now):
         return False
     return bool(plan(ledger, limits, now))
 

@@ -13,7 +13,7 @@ from dispatcher.domain.ledger import Changed, Ledger, empty
 from dispatcher.domain.moment import Moment
 from dispatcher.domain.record import GENESIS, Record, Stamp
 from dispatcher.domain.redact import Redactor
-from dispatcher.domain.task import Task, checksum
+from dispatcher.domain.task import Task
 from dispatcher.errors import Damaged, Locked, NoInbox, OutcomeUnknown, StorageError
 from dispatcher.files import FileStat, Lock, Root
 from dispatcher.store import archive, blobs, journal, projections, recovery
@@ -167,11 +167,13 @@ class FilesystemStore:
             data = self._root.read(projections.LEDGER, projections.MAX_LEDGER_BYTES)
         except StorageError:
             return None
-        if cursor is None or data is None or checksum(data) != cursor.ledger:
+        if cursor is None or data is None:
             return None
         stat = self._root.stat(journal.NAME)
         ledger = projections.parse_ledger(data, lambda row: recovery.load_task(self._root, row))
-        return (ledger, cursor, stat) if stat and ledger else None
+        if ledger is None or stat is None or (ledger.seq, ledger.head) != (cursor.seq, cursor.head):
+            return None
+        return ledger, cursor, stat
 
     def _fold_tail(self, ledger: Ledger, cursor: projections.Cursor) -> Ledger | None:
         found = self._root.read_with_stat(journal.NAME, journal.MAX_BYTES, cursor.journal.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,20 +21,20 @@ MAX_TASK_BYTES = 1 << 24
 _HEAD = b'{"checksum":"'
 _SUM_AT = slice(len(_HEAD), len(_HEAD) + 8)
 _NO_SUM = b"00000000"
+# A title cannot hold these: JSON text has no bare line ends.
+_BEFORE_ROWS, _BETWEEN, _AFTER_ROWS = b',"tasks":[\n', b",\n", b"\n],"
 
 
 class Cursor(NamedTuple):
     """Up to where the projections are complete, and how to see that cheaply.
 
-    `journal` is the state of the journal's file then: any other touch of it shows. `ledger` is the
-    checksum of the ledger's bytes. Folders are not synced, so another `boot_id` proves nothing.
+    `journal` is the state of the journal's file then: any other touch of it shows. Folders are not synced, so another `boot_id` proves nothing.
     """
 
     boot_id: str
     journal: FileStat
     seq: int
     head: str
-    ledger: str
 
 
 # The ledger
@@ -50,20 +51,20 @@ def render_ledger(ledger: Ledger) -> bytes:
         "summary": {status.lower(): n for status, n in ledger.counts().items()},
     }
     tail = {"totals": {"added": ledger.added, "archived": ledger.dropped}, "writers": ledger.writers}
-    dumps, option = orjson.dumps, orjson.OPT_SORT_KEYS
-    rows = b",\n".join([dumps(row, option=option) for row in ledger.rows.values()])
-    body = b"".join(
+    dumps, option, encoded = orjson.dumps, orjson.OPT_SORT_KEYS, ledger.encoded
+    rows = _BETWEEN.join([encoded.get(i) or dumps(row, option=option) for i, row in ledger.rows.items()])
+    after_sum = b"".join(
         (
-            _HEAD, _NO_SUM, b'",', dumps(head, option=option)[1:-1], b',"tasks":[\n', rows,
-            b"\n]," if rows else b"],", dumps(tail, option=option)[1:], b"\n",
+            b'",', dumps(head, option=option)[1:-1], _BEFORE_ROWS, rows,
+            _AFTER_ROWS if rows else _AFTER_ROWS[1:], dumps(tail, option=option)[1:], b"\n",
         )
     )  # fmt: skip
-    return _HEAD + checksum(body).encode() + body[_SUM_AT.stop :]
+    return _HEAD + _sum(after_sum) + after_sum
 
 
 def parse_ledger(data: bytes, load: Callable[[Row], Task]) -> Ledger | None:
     """Return the ledger of a file's bytes, or None if they are not what was written."""
-    if not data.startswith(_HEAD) or checksum(_HEAD + _NO_SUM + data[_SUM_AT.stop :]).encode() != data[_SUM_AT]:
+    if not data.startswith(_HEAD) or _sum(memoryview(data)[_SUM_AT.stop :]) != data[_SUM_AT]:
         return None
     try:
         fields: dict[str, Any] = orjson.loads(data)
@@ -76,7 +77,14 @@ def parse_ledger(data: bytes, load: Callable[[Row], Task]) -> Ledger | None:
     ledger.added, ledger.dropped = fields["totals"]["added"], fields["totals"]["archived"]
     ledger.pruned_at, ledger.pruned_count = fields["pruned_at"], fields["pruned_count"]
     ledger.rows = {row["id"]: row for row in fields["tasks"]}
+    # A command changes few rows: the bytes of the others go back as they came.
+    first, last = data.find(_BEFORE_ROWS) + len(_BEFORE_ROWS), data.rfind(_AFTER_ROWS)
+    ledger.encoded = dict(zip(ledger.rows, data[first:last].split(_BETWEEN), strict=False))
     return ledger
+
+
+def _sum(after_sum: bytes | memoryview) -> bytes:
+    return b"%08x" % zlib.crc32(after_sum, zlib.crc32(_HEAD + _NO_SUM))
 
 
 # Task files

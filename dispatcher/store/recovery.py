@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dispatcher.domain.ledger import Ledger, empty, from_checkpoint
 from dispatcher.domain.record import Record
-from dispatcher.domain.task import FOLDERS, Row, Status, Task, checksum, encode
+from dispatcher.domain.task import FOLDERS, Row, Status, Task, encode
 from dispatcher.errors import Damaged, NoInbox, StorageError
 from dispatcher.files import FileStat, Root
 from dispatcher.store import archive, blobs, journal, projections
@@ -169,10 +169,8 @@ def reconcile(root: Root, state: Replay, boot_id: str) -> list[str]:
 
 def publish(root: Root, ledger: Ledger, stat: FileStat, boot_id: str) -> None:
     """Write the ledger file and then the cursor that vouches for it and for the task files."""
-    data = projections.render_ledger(ledger)
-    root.replace(projections.LEDGER, data)
-    cursor = Cursor(boot_id, stat, ledger.seq, ledger.head, checksum(data))
-    projections.write_cursor(root, cursor)
+    root.replace(projections.LEDGER, projections.render_ledger(ledger))
+    projections.write_cursor(root, Cursor(boot_id, stat, ledger.seq, ledger.head))
 
 
 def _reconcile_tasks(root: Root, state: Replay) -> list[str]:
