@@ -131,6 +131,14 @@ def load(
     return Settings(values)
 
 
+def template() -> str:
+    """Return a settings file that changes nothing and shows what can be changed."""
+    lines = ["# Settings of dispatcher. 'dispatcher config' shows what is in force."]
+    for key, spec in SPECS.items():
+        lines.append(f"# {key}: {str(spec.default).lower()}  # {spec.purpose}")
+    return "\n".join(lines) + "\n"
+
+
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a line for each variable that looks like a setting and is none."""
     known = {variable(key) for key in SPECS} | {f"DISPATCHER_{n}" for n in ("ROOT", "AGENT", "CLAIM", "DEBUG")}

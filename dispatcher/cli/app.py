@@ -55,7 +55,7 @@ class LazyCommands(TyperGroup):
         if args and args[0] not in COMMANDS:
             import difflib
 
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.7)
             meant = f"did you mean '{close[0]}'?" if close else "see 'dispatcher --help'"
             raise InvalidInput(what=f"'{args[0]}'", problem=f"no such command; {meant}")
         return super().resolve_command(ctx, args)
@@ -92,7 +92,11 @@ def _options(
     root: Annotated[
         Path | None,
         typer.Option(
-            "--root", envvar="DISPATCHER_ROOT", show_envvar=True, help="The state root, instead of the one found."
+            "--root",
+            metavar="PATH",
+            envvar="DISPATCHER_ROOT",
+            show_envvar=True,
+            help="The state root, instead of the one found.",
         ),
     ] = None,
     version: Annotated[  # noqa: ARG001 - its callback has done the work
@@ -117,7 +121,10 @@ def main(argv: Sequence[str] | None = None, *, now: Callable[[], Moment] = clock
     gc.disable()
     composition.use_clock(now)
     streams.make_usable()
-    code = _run(argv)
+    try:
+        code = _run(argv)
+    finally:
+        composition.close_stores()
     try:
         streams.finish()
     except DispatcherError as error:
@@ -129,8 +136,8 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         args = None if argv is None else list(argv)
         code = typer.main.get_command(app).main(args=args, prog_name="dispatcher", standalone_mode=False)
-    except SystemExit as done:  # shell completion ends this way
-        code = done.code
+    except SystemExit as done:  # from typer: shell completion, or help whose reader has gone
+        code = ExitCode.OUTPUT_CLOSED if isinstance(done.__context__, BrokenPipeError) else done.code
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: a user gets a line, never a traceback
@@ -153,7 +160,8 @@ def _told(error: Exception) -> int:
         render.error(f"{words[:1].lower()}{words[1:]}; see '{path} --help'")
         return ExitCode.USAGE
     if isinstance(error, OSError):
-        render.error(f"{error.filename or 'input/output'}: {error.strerror or error}")
+        # What has no name was written by typer: help.
+        render.error(f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}")
         return ExitCode.STORAGE
     if os.environ.get("DISPATCHER_DEBUG"):
         raise error

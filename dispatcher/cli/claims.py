@@ -28,7 +28,10 @@ def claim_command(
     lease: Lease = None,
     json: Json = False,
 ) -> None:
-    """Claim the most urgent task and print it with its claim token. Exits 3 when there is none.
+    """Claim the most urgent task and print it.
+
+    The claim token that is printed with it is what complete, fail, release, heartbeat and progress take.
+    Exits 3 when there is nothing to claim.
 
     Example: dispatcher claim --agent me --label parser --json
     """
@@ -45,6 +48,7 @@ def claim_command(
         for number, one in enumerate(granted.claims):
             render.line("\n---\n") if number else None
             render.task(one.task, str(one.token))
+        render.hint(f"finish with 'dispatcher complete --claim {granted.claims[0].token}', or fail, or release")
     _keep_small(desk, granted.ledger)
 
 
@@ -82,6 +86,8 @@ def fail_command(
 
     Example: dispatcher fail --claim parse-1f2e3d4c@1 --reason "needs a license"
     """
+    if not reason.strip():
+        raise InvalidInput(what="fail", problem="say why: --reason TEXT")
     desk = open_desk()
     closed = claims.fail(desk, Whose(task, claim, agent), reason)
     again = " before" if closed.again else ""
@@ -120,7 +126,7 @@ def heartbeat_command(
 
 
 def progress_command(
-    text: Annotated[str, typer.Argument(help="One line about what was done or found.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="One line about what was done or found.")],
     task: SomeTask = None,
     claim: Token = None,
     agent: Agent = None,
@@ -139,5 +145,6 @@ def _keep_small(desk: Desk, ledger: Ledger) -> None:
     """Prune if that is due: the user's command has succeeded and has been answered."""
     from dispatcher.dispatch import upkeep
 
-    if pruned := upkeep.prune_if_due(desk, ledger):
+    pruned = upkeep.prune_if_due(desk, ledger)
+    if pruned and pruned.archived:
         render.note(f"pruned: {counted(len(pruned.archived), 'task')} archived")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 from dispatcher import clock, config
 from dispatcher.cli import render
@@ -13,7 +14,7 @@ from dispatcher.domain.moment import Moment
 from dispatcher.domain.redact import Redactor
 from dispatcher.errors import DispatcherError, InvalidInput, NoInbox
 from dispatcher.files import Root, make_root
-from dispatcher.store.base import Store
+from dispatcher.store.base import Store, Tell
 
 ROOT = Path("INBOX", "agents", "Local Models")
 
@@ -23,6 +24,7 @@ class _Call:
 
     now: Callable[[], Moment] = clock.now
     root: Path | None = None
+    stores: ClassVar[list[Store]] = []
 
 
 def use_clock(now: Callable[[], Moment]) -> None:
@@ -61,12 +63,12 @@ def make_new_root(project: Path) -> Path:
     return path
 
 
-def open_desk(path: Path | None = None) -> Desk:
+def open_desk(path: Path | None = None, tell: Tell = render.note) -> Desk:
     """Return the store at `path`, or at the root that is found, with its settings."""
     path = path or find_root()
     redactor = Redactor(os.environ)
     settings = load_settings(path)
-    return Desk(_store(path, settings, redactor), settings, _Call.now, redactor)
+    return Desk(_store(path, settings, redactor, tell), settings, _Call.now, redactor)
 
 
 def open_store() -> Store:
@@ -77,7 +79,13 @@ def open_store() -> Store:
     except DispatcherError as error:
         render.note(f"{error}; going on with the default settings")
         settings = config.load(None, config.FILE, {})
-    return _store(path, settings, Redactor(os.environ))
+    return _store(path, settings, Redactor(os.environ), render.note)
+
+
+def close_stores() -> None:
+    """Give back what the stores opened in this call hold."""
+    while _Call.stores:
+        _Call.stores.pop().close()
 
 
 def load_settings(path: Path) -> config.Settings:
@@ -90,7 +98,9 @@ def load_settings(path: Path) -> config.Settings:
     return config.load(file, str(path / config.FILE), os.environ)
 
 
-def _store(path: Path, settings: config.Settings, redactor: Redactor) -> Store:
+def _store(path: Path, settings: config.Settings, redactor: Redactor, tell: Tell) -> Store:
     from dispatcher.store.filesystem import FilesystemStore
 
-    return FilesystemStore(path, _Call.now, redactor, settings.seconds("lock.timeout"), render.note)
+    store = FilesystemStore(path, _Call.now, redactor, settings.seconds("lock.timeout"), tell)
+    _Call.stores.append(store)
+    return store

@@ -16,10 +16,11 @@ from dispatcher.cli.options import Json
 def config_command(
     key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Only this setting.")] = None, json: Json = False
 ) -> None:
-    """Show each setting, its value and where it comes from: default, config.yaml or the environment.
+    """Show settings and where they come from.
 
     Settings are changed in the state root's config.yaml, or for one call by a variable such as
     DISPATCHER_CLAIM_LEASE.
+
     Example: dispatcher config claim.lease
     """
     root = find_root()

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dispatcher.cli import streams
+from dispatcher.domain.task import Row
 from dispatcher.errors import DispatcherError
 
 
-def complete_ids(incomplete: str) -> list[str]:
+def complete_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the ids that a shell may offer; nothing when the state cannot be read."""
+    return [row["id"] for row in _rows(ctx) if row["id"].startswith(incomplete)]
+
+
+def complete_claims(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the tokens of the claims that a shell may offer."""
+    tokens = [f"{row['id']}@{row['generation']}" for row in _rows(ctx) if row["status"] == "ACTIVE"]
+    return [token for token in tokens if token.startswith(incomplete)]
+
+
+def _rows(ctx: typer.Context) -> list[Row]:
     from dispatcher.cli import composition
 
+    named = ctx.find_root().params.get("root")  # as it was typed: nothing is converted while completing
+    composition.use_root(Path(named) if named else None)
     try:
-        ids = composition.open_desk().store.view(lambda ledger: list(ledger.rows))
+        desk = composition.open_desk(tell=lambda _line: None)
+        return desk.store.view(lambda ledger: list(ledger.rows.values()))
     except (DispatcherError, OSError):
         return []
-    return [i for i in ids if i.startswith(incomplete)]
 
 
 TaskId = Annotated[

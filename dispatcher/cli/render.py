@@ -12,7 +12,7 @@ import orjson
 
 from dispatcher import text
 from dispatcher.cli import streams
-from dispatcher.domain.moment import from_iso, spoken
+from dispatcher.domain.moment import Moment, from_iso, spoken
 from dispatcher.domain.record import Record
 from dispatcher.domain.task import Row, Task
 
@@ -34,6 +34,12 @@ def note(words: str) -> None:
     streams.say(f"dispatcher: {text.clean_line(words)}")
 
 
+def hint(words: str) -> None:
+    """Tell a person what may come next; scripts are not told."""
+    if sys.stdout.isatty():
+        note(words)
+
+
 def error(words: str) -> None:
     """Say in one line what went wrong."""
     streams.say(paint(sys.stderr, "red", "error: ") + text.clean_line(words))
@@ -41,13 +47,13 @@ def error(words: str) -> None:
 
 def json(data: Any) -> None:  # noqa: ANN401 - any JSON data
     """Print a JSON document: indented on a terminal, on one line in a pipe."""
-    option = orjson.OPT_INDENT_2 if sys.stdout.isatty() else 0
+    option = orjson.OPT_SORT_KEYS | (orjson.OPT_INDENT_2 if sys.stdout.isatty() else 0)
     streams.put(text.json_line_safe(orjson.dumps(data, option=option)).decode())
 
 
 def paint(stream: Any, style: str, words: str) -> str:  # noqa: ANN401 - a text stream
     """Return `words`, which are harmless already, in a style if the stream shows styles."""
-    if not words or not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if not words or not style or not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return words
     return f"\x1b[{_STYLES[style]}m{words}\x1b[0m"
 
@@ -72,39 +78,38 @@ def _table(rows: Sequence[Sequence[tuple[str, str]]]) -> None:
         streams.put("  ".join(cells).rstrip())
 
 
-def tasks(rows: Sequence[Row], now: int) -> None:
-    """Print tasks as a table. `now` is in milliseconds since 1970."""
-    _table(
+def tasks(rows: Sequence[Row], now: Moment) -> None:
+    """Print tasks as a table, with a heading on a terminal."""
+    names = ("TASK", "STATUS", "PRIO", "AGE", "WHO", "TITLE")
+    heading = [[(name, "dim") for name in names]] if sys.stdout.isatty() else []
+    cells = [
         [
-            [
-                (row["id"], "bold"),
-                (row["status"], _STATUS_STYLE[row["status"]]),
-                (f"p{row['priority']}", "dim"),
-                (_ago(row["created_at"], now), "dim"),
-                (_who(row), "yellow"),
-                (row["title"] + _tags(row), ""),
-            ]
-            for row in rows
+            (row["id"], "bold"),
+            (row["status"], _STATUS_STYLE[row["status"]]),
+            (f"p{row['priority']}", "dim"),
+            (spoken(max(0, (now.wall - from_iso(row["created_at"])) / 1000)), "dim"),
+            (_who(row, now.iso), "yellow"),
+            (row["title"] + _tags(row), ""),
         ]
-    )
+        for row in rows
+    ]
+    _table(heading + cells)
 
 
-def _who(row: Row) -> str:
+def _who(row: Row, iso: str) -> str:
     if row["claimed_by"]:
         return row["claimed_by"]
-    if row.get("muted_until"):
+    if row.get("muted_until", "") > iso:
         return "muted"
     if row.get("archived"):
         return "archived"
-    return text.count(row["attempts"], "try").replace("trys", "tries") if row["attempts"] else "-"
+    if row["attempts"] and row["status"] == "PENDING":
+        return "1 try" if row["attempts"] == 1 else f"{row['attempts']} tries"
+    return "-"
 
 
 def _tags(row: Row) -> str:
     return f" [{' '.join(row['labels'])}]" if row["labels"] else ""
-
-
-def _ago(iso: str, now: int) -> str:
-    return spoken(max(0, (now - from_iso(iso)) / 1000))
 
 
 # One task
@@ -186,21 +191,26 @@ def status(data: dict[str, Any]) -> None:
 
 
 def records(found: Iterable[Record]) -> None:
-    """Print journal records, an event a line."""
+    """Print journal records, an event a line, cut to the width of a terminal."""
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for record in found:
         for event in record.events:
-            what = event.get("task") or _summary(event)
-            said = event.get("text") or event.get("note") or event.get("reason") or event.get("title") or ""
-            words = f"{record.seq:>6}  {record.at}  {record.writer}  {event['type']}  {what}"
-            streams.put(text.clean_line(f"{words}  {text.one_line(said)}".rstrip()))
+            what, said = event.get("task", ""), _said(event)
+            when = f"{record.at[:10]} {record.at[11:19]}"
+            words = text.clean_line(
+                f"{record.seq:>5}  {when}  {record.writer}  {event['type']}  {what}  {said}".rstrip()
+            )
+            streams.put(words if columns is None else text.fit(words, columns))
 
 
-def _summary(event: dict[str, Any]) -> str:
+def _said(event: dict[str, Any]) -> str:
     if event["type"] == "pruned":
-        return f"{len(event['archived'])} archived, {len(event['dropped'])} out of the ledger"
+        return f"{text.count(len(event['archived']), 'task')} archived, {len(event['dropped'])} out of the ledger"
     if event["type"] == "checkpoint":
         return f"after {event['previous']['segment'] or 'the start'}"
-    return ""
+    if event["type"] == "journal_repaired":
+        return f"missing: {', '.join(event['lost'])}" if event["lost"] else "nothing was missing"
+    return text.one_line(next((event[k] for k in ("text", "note", "reason", "title") if event.get(k)), ""))
 
 
 def settings(values: Iterable[tuple[str, Any, str, str]]) -> None:

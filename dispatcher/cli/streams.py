@@ -38,15 +38,26 @@ def say(words: str) -> None:
 def finish() -> None:
     """Get everything out that was put. Raises OutputClosed or StorageError; nothing is tried again at exit."""
     try:
+        sys.stderr.flush()
+    except OSError:
+        _give_up(2)
+    try:
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up(1)
         raise _failed(error) from error
 
 
 def read_all(max_bytes: int) -> str:
     """Return standard input as text."""
     return sys.stdin.buffer.read(max_bytes).decode(errors="replace")
+
+
+def _give_up(fd: int) -> None:
+    """Let what is still buffered for a stream go nowhere: Python would try it once more and change the exit code."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, fd)
+    os.close(null)
 
 
 def _failed(error: OSError) -> Exception:

@@ -8,7 +8,7 @@ import typer
 
 from dispatcher.cli import render
 from dispatcher.cli.composition import open_desk
-from dispatcher.cli.options import Json, TaskId, from_stdin
+from dispatcher.cli.options import Json, TaskId, complete_ids, from_stdin
 from dispatcher.dispatch import tasks
 from dispatcher.domain.task import DEFAULT_PRIORITY, Task
 from dispatcher.errors import InvalidInput
@@ -18,12 +18,18 @@ Body = Annotated[str, typer.Option("--body", metavar="TEXT", help="What is to be
 
 
 def add_command(
-    title: Annotated[str, typer.Argument(help="What is to be done, in one line.")],
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="What is to be done, in one line.")],
     body: Body = "",
     priority: Priority = DEFAULT_PRIORITY,
     label: Annotated[list[str], typer.Option("--label", metavar="LABEL", help="Repeatable.")] = [],
     depends_on: Annotated[
-        list[str], typer.Option("--depends-on", metavar="TASK", help="Not before this one is completed; repeatable.")
+        list[str],
+        typer.Option(
+            "--depends-on",
+            metavar="TASK",
+            help="Not before this one is completed; repeatable.",
+            autocompletion=complete_ids,
+        ),
     ] = [],
     path: Annotated[list[str], typer.Option("--path", metavar="PATH", help="A file it is about; repeatable.")] = [],
     json: Json = False,
@@ -48,13 +54,19 @@ def edit_command(
     ] = None,
     label: Annotated[list[str], typer.Option("--label", metavar="LABEL", help="Add a label; repeatable.")] = [],
     no_label: Annotated[list[str], typer.Option("--no-label", metavar="LABEL", help="Take a label off.")] = [],
-    depends_on: Annotated[list[str], typer.Option("--depends-on", metavar="TASK", help="Wait for this one too.")] = [],
+    depends_on: Annotated[
+        list[str],
+        typer.Option("--depends-on", metavar="TASK", help="Wait for this one too.", autocompletion=complete_ids),
+    ] = [],
     no_depends_on: Annotated[
-        list[str], typer.Option("--no-depends-on", metavar="TASK", help="Wait for this one no longer.")
+        list[str],
+        typer.Option(
+            "--no-depends-on", metavar="TASK", help="Wait for this one no longer.", autocompletion=complete_ids
+        ),
     ] = [],
     json: Json = False,
 ) -> None:
-    """Change a task's title, body, priority, labels or dependencies.
+    """Change a task.
 
     Example: dispatcher edit parse --priority 90 --no-label later
     """
@@ -65,7 +77,7 @@ def edit_command(
     if change == tasks.Edit():
         raise InvalidInput(what="edit", problem="say what to change; see 'dispatcher edit --help'")
     edited, changed = tasks.edit(open_desk(), task, change)
-    _done(edited, json, "edited" if changed else "nothing to change in")
+    _done(edited, json, "edited {}" if changed else "nothing to change in {}")
 
 
 def mute_command(
@@ -77,16 +89,20 @@ def mute_command(
     off: Annotated[bool, typer.Option("--off", help="End the muting.")] = False,
     json: Json = False,
 ) -> None:
-    """Set a known failure aside: it is not claimed, and rescans leave it muted.
+    """Set a known failure aside.
+
+    A muted task is not claimed, and rescans leave it muted.
 
     Example: dispatcher mute test-upload --reason "server is down" --until 7d
     """
     if off:
         if reason or until:
             raise InvalidInput(what="--off", problem="goes alone")
-        _done(tasks.unmute(open_desk(), task), json, "not muted")
+        _done(tasks.unmute(open_desk(), task), json, "{} is no longer muted")
         return
-    _done(tasks.mute(open_desk(), task, reason, until), json, "muted")
+    if not reason.strip():
+        raise InvalidInput(what="mute", problem="say why: --reason TEXT")
+    _done(tasks.mute(open_desk(), task, reason, until), json, "muted {}")
 
 
 def reopen_command(
@@ -94,12 +110,14 @@ def reopen_command(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")] = "",
     json: Json = False,
 ) -> None:
-    """Make a closed task pending again, out of the archive too, with its attempts counted from zero.
+    """Make a closed task pending again.
+
+    Archived tasks come back too. Attempts are counted from zero again.
 
     Example: dispatcher reopen parse --reason "fails on Windows"
     """
-    _done(tasks.reopen(open_desk(), task, reason), json, "reopened")
+    _done(tasks.reopen(open_desk(), task, reason), json, "reopened {}")
 
 
 def _done(task: Task, json: bool, what: str) -> None:
-    render.json(task) if json else render.line(f"{what} {task['id']}")
+    render.json(task) if json else render.line(what.format(task["id"]))

@@ -18,7 +18,7 @@ def init_command(
     project: Annotated[Path, typer.Argument(metavar="[PROJECT]", help="The project's folder.")] = Path(),
     json: Json = False,
 ) -> None:
-    """Make an INBOX in a project, or complete the one that is there.
+    """Make an INBOX in a project.
 
     Example: cd myproject && dispatcher init
     """
@@ -33,9 +33,12 @@ def init_command(
 def prune_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False, json: Json = False
 ) -> None:
-    """Archive old closed tasks, end claims whose lease ran out, and rotate a large journal.
+    """Archive old tasks and keep the files small.
 
-    Pending, active and failed tasks stay; 'show' and 'log' still find what was archived.
+    Completed tasks past the limits go to the archive, claims whose lease ran out are ended, and a large
+    journal begins a new segment. Pending, active and failed tasks stay; 'show' and 'log' still find
+    what was archived.
+
     Example: dispatcher prune --dry-run
     """
     done = upkeep.prune(open_desk(), dry_run=dry_run)
@@ -53,9 +56,11 @@ def prune_command(
 
 
 def rebuild_command(json: Json = False) -> None:
-    """Make the ledger and the task files anew from the journal; repair a damaged journal.
+    """Make all files anew from the journal, and repair it.
 
     A damaged journal is kept aside, and what cannot be saved is named. Exits 7 if something was lost.
+
+    Example: dispatcher rebuild
     """
     done = upkeep.rebuild(open_store())
     if json:

@@ -9,7 +9,7 @@ import typer
 
 from dispatcher.cli import render
 from dispatcher.cli.composition import open_desk
-from dispatcher.cli.options import Json, Kind, Labels, TaskId, UnderPath
+from dispatcher.cli.options import Json, Kind, Labels, TaskId, UnderPath, complete_ids
 from dispatcher.dispatch import views
 
 
@@ -33,7 +33,9 @@ def list_command(
     muted: Annotated[bool, typer.Option("--muted", help="Only muted ones.")] = False,
     json: Json = False,
 ) -> None:
-    """List the tasks in the ledger: active, pending by urgency, failed, completed.
+    """List the tasks in the ledger.
+
+    Active ones come first, then pending by urgency, failed, completed.
 
     Example: dispatcher list --status pending --label parser
     """
@@ -43,7 +45,7 @@ def list_command(
     if json:
         render.json({"tasks": rows})
     elif rows:
-        render.tasks(rows, desk.clock().wall)
+        render.tasks(rows, desk.clock())
     else:
         render.note("no task fits" if wanted != views.Filter() else "no tasks yet; 'dispatcher add' makes one")
 
@@ -58,7 +60,7 @@ def show_command(task: TaskId, json: Json = False) -> None:
 
 
 def status_command(json: Json = False) -> None:
-    """Show how many tasks there are, who works on what, and how large the ledger is.
+    """Show counts, agents and the size of the ledger.
 
     Example: dispatcher status --json | jq .counts.pending
     """
@@ -67,7 +69,9 @@ def status_command(json: Json = False) -> None:
 
 
 def log_command(
-    task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="Only about this task.")] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="TASK", help="Only about this task.", autocompletion=complete_ids)
+    ] = None,
     agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only by this agent.")] = None,
     kind: Annotated[str | None, typer.Option("--kind", metavar="EVENT", help="Only such events.")] = None,
     since: Annotated[
@@ -76,7 +80,9 @@ def log_command(
     limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Only the last N.")] = None,
     json: Json = False,
 ) -> None:
-    """Show what happened, oldest first, through all journal segments.
+    """Show what happened, oldest first.
+
+    The log goes back through all segments of the journal.
 
     Example: dispatcher log --task parse --since 7d
     """

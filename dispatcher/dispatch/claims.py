@@ -15,7 +15,7 @@ from dispatcher.domain.lifecycle import Holder, Wanted
 from dispatcher.domain.moment import Moment
 from dispatcher.domain.record import Event
 from dispatcher.domain.task import Task
-from dispatcher.errors import InvalidInput
+from dispatcher.errors import InvalidInput, UnknownTask
 from dispatcher.store.base import Change, Commit
 
 MAX_WAIT = 31_536_000.0
@@ -69,7 +69,7 @@ def _claim_once(desk: Desk, wanted: Wanted, lease: float | None) -> tuple[list[s
     chosen: list[str] = []
 
     def decide(ledger: Ledger, now: Moment) -> Change:
-        exact = wanted._replace(task=intake.find(ledger, wanted.task)) if wanted.task else wanted
+        exact = wanted._replace(task=intake.find_here(desk, ledger, wanted.task)) if wanted.task else wanted
         events, chosen[:] = lifecycle.claim(ledger, exact, desk.claim_policy(lease), now)
         return Change(events, wanted.agent)
 
@@ -112,6 +112,7 @@ def release(desk: Desk, whose: Whose, reason: str) -> Task:
 def progress(desk: Desk, whose: Whose, line: str) -> Task:
     """Add a line to the task's log and return the task."""
     said = intake.text(desk, "progress", line, required=True)
+    _check_order(desk, whose, line)
 
     def decide(task: Task, held: Holder, _now: Moment) -> Event:
         lifecycle.check_holder(task, held)
@@ -148,6 +149,13 @@ def fail(desk: Desk, whose: Whose, reason: str) -> Done:
     return _done(desk, "fail", whose, decide)
 
 
+def _check_order(desk: Desk, whose: Whose, line: str) -> None:
+    """Say so when task and text were given the other way around, as other commands have them."""
+    known = desk.store.view(lambda ledger: ledger.rows.keys()) if whose.task and " " in whose.task else ()
+    if any(i.startswith(line) for i in known):
+        raise InvalidInput(what="progress", problem="the text comes first, then the task")
+
+
 Decision = Callable[[Task, Holder, Moment], Event | None]
 
 
@@ -157,18 +165,31 @@ def _as_holder(desk: Desk, command: str, whose: Whose, decide: Decision) -> Task
 
 def _done(desk: Desk, command: str, whose: Whose, decide: Decision) -> Done:
     """Run a holder's command: find whose claim it is, decide on its task, return the task as it is then."""
-    met: list[str] = []
+    met: list[Task] = []
 
     def on_ledger(ledger: Ledger, now: Moment) -> Change:
-        held = intake.holder(ledger, whose)
-        met[:] = [held.task]
-        event = decide(ledger.task(held.task), held, now)
+        try:
+            held = intake.holder(ledger, whose)
+            task = ledger.task(held.task)
+        except UnknownTask:
+            held, task = _archived(desk, whose)
+        met[:] = [task]
+        event = decide(task, held, now)
         return Change([event], event["agent"]) if event else Change([])
 
     if whose.agent:
         intake.agent(desk, whose.agent)
     commit = desk.store.transact(command, on_ledger)
-    return Done(commit.ledger.task(met[0]), commit.record is None, commit.ledger)
+    task_id = met[0]["id"]
+    task = commit.ledger.task(task_id) if task_id in commit.ledger.rows else met[0]
+    return Done(task, commit.record is None, commit.ledger)
+
+
+def _archived(desk: Desk, whose: Whose) -> tuple[Holder, Task]:
+    """Return a claim of an archived task: it is over, but it may be told so once more."""
+    token = intake.token(whose)
+    task = intake.find_archived(desk, token.task if token else whose.task or "")
+    return Holder(task["id"], token.generation if token else None, whose.agent), task
 
 
 def _said_by(task: Task) -> Event:

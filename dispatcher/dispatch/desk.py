@@ -14,7 +14,7 @@ from dispatcher.domain.moment import Moment, from_iso, to_iso
 from dispatcher.domain.redact import Redactor
 from dispatcher.domain.retention import Limits
 from dispatcher.domain.task import MAX_PRIORITY, MIN_PRIORITY, Task
-from dispatcher.errors import InvalidInput, UnknownTask
+from dispatcher.errors import DispatcherError, InvalidInput, Refused, UnknownTask
 from dispatcher.store.base import Store
 from dispatcher.text import one_line, well_formed
 
@@ -55,20 +55,23 @@ class Whose(NamedTuple):
 
 
 def holder(ledger: Ledger, whose: Whose) -> Holder:
-    """Return the claim that is meant. Raises InvalidInput when it is not said, UnknownTask when there is no such task."""
-    token = ids.parse_token(whose.claim) if whose.claim else None
-    named = whose.task
-    if named and "@" in named:
-        token, named = ids.parse_token(named), None
-    if token is None and not (named and whose.agent):
+    """Return the claim that is meant. Raises InvalidInput when it is not said, UnknownTask for a task not in the ledger."""
+    said, named = token(whose), None if whose.task and "@" in whose.task else whose.task
+    if said is None and not (named and whose.agent):
         problem = "say whose it is: --claim TOKEN (or DISPATCHER_CLAIM), or the task and --agent NAME"
         raise InvalidInput(what="claim", problem=problem)
-    if token is None:
+    if said is None:
         return Holder(find(ledger, named or ""), None, whose.agent)
-    task_id = find(ledger, token.task)
+    task_id = find(ledger, said.task)
     if named and find(ledger, named) != task_id:
-        raise InvalidInput(what=f"claim '{token}'", problem=f"is not a claim of task '{named}'")
-    return Holder(task_id, token.generation, whose.agent)
+        raise InvalidInput(what=f"claim '{said}'", problem=f"is not a claim of task '{named}'")
+    return Holder(task_id, said.generation, whose.agent)
+
+
+def token(whose: Whose) -> ids.Token | None:
+    """Return the claim token among what was given: as the task's name it goes before the one of --claim."""
+    given = whose.task if whose.task and "@" in whose.task else whose.claim
+    return ids.parse_token(given) if given else None
 
 
 def find(ledger: Ledger, given: str) -> str:
@@ -76,13 +79,28 @@ def find(ledger: Ledger, given: str) -> str:
     return ids.find(given.partition("@")[0] or given, ledger.rows.keys())
 
 
+def find_here(desk: Desk, ledger: Ledger, given: str) -> str:
+    """Like `find`, but say of a task in the archive that it is there."""
+    try:
+        return find(ledger, given)
+    except UnknownTask as unknown:
+        raise _not_here(desk, given, unknown) from None
+
+
+def _not_here(desk: Desk, given: str, unknown: UnknownTask) -> DispatcherError:
+    try:
+        task = find_archived(desk, given)
+    except UnknownTask:
+        return unknown
+    return Refused(task=task["id"], why="it is archived; 'dispatcher reopen' brings it back")
+
+
 def find_archived(desk: Desk, given: str) -> Task:
     """Return the one archived task that `given` means. Raises UnknownTask or AmbiguousTask."""
     wanted = given.strip().lower().partition("@")[0]
     archived = {t["id"]: t for t in desk.store.archived(wanted)} if ids.is_id(wanted) else {}
     if not archived:
-        known = desk.store.view(lambda ledger: list(ledger.rows))
-        ids.find(given, known)
+        raise UnknownTask(given=given, near=ids.near(wanted, desk.store.view(lambda ledger: list(ledger.rows))))
     return archived[ids.find(given, archived.keys())]
 
 

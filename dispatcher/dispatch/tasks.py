@@ -66,7 +66,7 @@ def edit(desk: Desk, given: str, change: Edit) -> tuple[Task, bool]:
     found: list[str] = []
 
     def decide(ledger: Ledger, _now: Moment) -> Change:
-        task_id = intake.find(ledger, given)
+        task_id = intake.find_here(desk, ledger, given)
         found[:] = [task_id]
         if ledger.rows[task_id].get("archived"):
             raise Refused(task=task_id, why="it is archived; 'dispatcher reopen' brings it back")
@@ -103,7 +103,7 @@ def mute(desk: Desk, given: str, reason: str, until: str | None) -> Task:
     found: list[str] = []
 
     def decide(ledger: Ledger, now: Moment) -> Change:
-        task_id = intake.find(ledger, given)
+        task_id = intake.find_here(desk, ledger, given)
         found[:] = [task_id]
         date = intake.moment_in_time("--until", until, now) if until else None
         if date and date <= now.iso:
@@ -118,7 +118,7 @@ def unmute(desk: Desk, given: str) -> Task:
     found: list[str] = []
 
     def decide(ledger: Ledger, _now: Moment) -> Change:
-        task_id = intake.find(ledger, given)
+        task_id = intake.find_here(desk, ledger, given)
         found[:] = [task_id]
         muted = ledger.task(task_id)["muted"] is not None
         return Change([{"type": "task_unmuted", "task": task_id}] if muted else [])

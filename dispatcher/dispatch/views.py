@@ -80,18 +80,18 @@ def status(desk: Desk) -> dict[str, Any]:
 
 
 def _status_of(desk: Desk, ledger: Ledger, now: Moment) -> dict[str, Any]:
-    rows = ledger.rows.values()
+    rows, iso = ledger.rows.values(), now.iso
     pending = [r for r in rows if r["status"] == "PENDING"]
     ready = sum(1 for _ in lifecycle.claimable(ledger, {}, now))
     oldest = min(pending, key=lambda r: r["seq"], default=None)
     return {
         "schema_version": 1,
         "root": desk.store.place,
-        "at": now.iso,
+        "at": iso,
         "seq": ledger.seq,
         "counts": {name.lower(): n for name, n in ledger.counts().items()},
         "ready": ready,
-        "muted": sum(r.get("muted_until", "") > now.iso for r in rows),
+        "muted": sum(r["muted_until"] > iso for r in rows if "muted_until" in r),
         "added": ledger.added,
         "archived": ledger.dropped,
         "agents": _agents(rows, now),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dispatcher.errors import AmbiguousTask, InvalidInput, UnknownTask
 
 MAX_ID = 64
-_SLUG_LENGTH = 40
+_SLUG_LENGTH = 30
 _DIGEST_LENGTH = 8
 _ID = r"[a-z0-9][a-z0-9._-]{0,63}"
 _CLAIM = r"(?P<id>[^@]+)@(?P<generation>[0-9]{1,9})"
@@ -30,7 +30,10 @@ def mint(title: str, seed: str, taken: Collection[str]) -> str:
     """Return a new id: a readable slug of the title and a digest of `seed`, longer if that is taken."""
     import hashlib
 
-    slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:_SLUG_LENGTH].rstrip("-") or "task"
+    words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    slug = words[:_SLUG_LENGTH].rstrip("-") or "task"
+    if len(words) > _SLUG_LENGTH and "-" not in words[_SLUG_LENGTH - 1 : _SLUG_LENGTH + 1] and "-" in slug[10:]:
+        slug = slug[: slug.rindex("-")]  # rather a word less than half a word
     digest = hashlib.sha256(seed.encode()).hexdigest()
     for length in range(_DIGEST_LENGTH, MAX_ID - _SLUG_LENGTH):
         if (minted := f"{slug}-{digest[:length]}") not in taken:

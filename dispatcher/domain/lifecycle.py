@@ -11,7 +11,7 @@ from dispatcher.domain import ids, lease
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment, from_iso, spoken, to_iso
 from dispatcher.domain.record import Event
-from dispatcher.domain.task import OPEN, Row, Task, row_kind
+from dispatcher.domain.task import CLOSED, OPEN, Row, Task, row_kind
 from dispatcher.errors import InvalidInput, NothingToClaim, Refused, StaleClaim, WrongAgent
 
 MAX_BACKOFF = 3600.0
@@ -103,8 +103,9 @@ def expire(ledger: Ledger, policy: ClaimPolicy, now: Moment) -> dict[str, Event]
             event["to"] = "FAILED"
             event["note"] = f"the lease ran out {attempts} times" if attempts > 1 else "the lease ran out"
         elif attempts > 1:
-            pause = min(policy.backoff * 2.0 ** (attempts - 2), MAX_BACKOFF)
-            event["not_before"] = to_iso(now.wall + round(pause * 1000))
+            pause = min(policy.backoff * 2.0 ** (attempts - 2), MAX_BACKOFF) + lease.remaining(row["lease"], now)
+            if pause > 0:  # counted from the end of the lease, however late that is noticed
+                event["not_before"] = to_iso(now.wall + round(pause * 1000))
         ended[row["id"]] = event
     return ended
 
@@ -133,7 +134,7 @@ def refuse_unclaimable(ledger: Ledger, row: Row, expiries: dict[str, Event], now
     if row["status"] == "ACTIVE" and row["id"] not in expiries:
         left = spoken(lease.remaining(row["lease"], now))
         why = f"already claimed by '{row['claimed_by']}', whose lease has {left} left"
-    elif row["status"] in ("COMPLETED", "FAILED"):
+    elif row["status"] in CLOSED:
         why = f"it is {row['status']}; 'dispatcher reopen' makes it pending again"
     elif row["id"] in expiries and expiries[row["id"]]["to"] == "FAILED":
         why = "it has used up its attempts; 'dispatcher reopen' allows new ones"
@@ -209,7 +210,8 @@ def check_holder(task: Task, holder: Holder) -> None:
     if claim_now is None:
         if holder.generation is not None and holder.generation <= task["generation"]:
             raise _stale(task, holder)
-        raise Refused(task=task["id"], why=f"it is {task['status']} and not claimed")
+        why = "it is pending and not claimed" if task["status"] == "PENDING" else f"it is {task['status']} already"
+        raise Refused(task=task["id"], why=why)
     if holder.generation is not None and holder.generation != claim_now["generation"]:
         raise _stale(task, holder)
     if holder.agent is not None and holder.agent != claim_now["agent"]:

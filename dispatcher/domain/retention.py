@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import NamedTuple
 
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment, to_iso
 from dispatcher.domain.record import Event
-from dispatcher.domain.task import Row
+from dispatcher.domain.task import CLOSED
 
 _DAY_MS = 86_400_000
 _SLACK_TASKS = 20
@@ -39,20 +40,20 @@ def plan(ledger: Ledger, limits: Limits, now: Moment) -> Plan:
     Of the closed tasks the latest `keep_closed` keep their rows; completed ones before these go. A
     completed task whose row stays moves its file to the archive after `archive_after_days`.
     """
-    latest = _latest_closed(ledger, limits.keep_closed)
+    closed = [r for r in ledger.rows.values() if r["status"] in CLOSED]
+    completed = [r for r in closed if r["status"] == "COMPLETED"]
+    latest = {r["id"] for r in heapq.nlargest(limits.keep_closed, closed, key=lambda r: r["closed_seq"])}
     before = to_iso(now.wall - round(limits.archive_after_days * _DAY_MS))
-    dropped = [r["id"] for r in _completed(ledger) if r["id"] not in latest]
+    dropped = [r["id"] for r in completed if r["id"] not in latest]
     gone = set(dropped)
     archived = [
-        r["id"]
-        for r in _completed(ledger)
-        if not r.get("archived") and (r["id"] in gone or (r["completed_at"] or "") < before)
+        r["id"] for r in completed if not r.get("archived") and (r["id"] in gone or (r["completed_at"] or "") < before)
     ]
     away = {*archived, *dropped}
     trimmed = [
         r["id"]
         for r in ledger.rows.values()
-        if r["id"] not in away and not r.get("archived") and r.get("progress", 0) > limits.keep_progress
+        if "progress" in r and r["progress"] > limits.keep_progress and r["id"] not in away and not r.get("archived")
     ]
     return Plan(archived, dropped, trimmed)
 
@@ -60,7 +61,7 @@ def plan(ledger: Ledger, limits: Limits, now: Moment) -> Plan:
 def due(ledger: Ledger, limits: Limits, now: Moment) -> bool:
     """Tell whether pruning by itself is worth it: well past a limit, so that it does not run at every command."""
     counts = ledger.counts()
-    if counts["COMPLETED"] + counts["FAILED"] <= limits.keep_closed + _SLACK_TASKS and not _aged(ledger, limits, now):
+    if sum(counts[status] for status in CLOSED) <= limits.keep_closed + _SLACK_TASKS and not _aged(ledger, limits, now):
         return False
     return bool(plan(ledger, limits, now))
 
@@ -76,16 +77,9 @@ def event(decided: Plan, limits: Limits) -> Event:
     }
 
 
-def _latest_closed(ledger: Ledger, keep: int) -> set[str]:
-    closed = [r for r in ledger.rows.values() if r["status"] in ("COMPLETED", "FAILED")]
-    closed.sort(key=lambda r: r["closed_seq"], reverse=True)
-    return {r["id"] for r in closed[:keep]}
-
-
-def _completed(ledger: Ledger) -> list[Row]:
-    return [r for r in ledger.rows.values() if r["status"] == "COMPLETED"]
-
-
 def _aged(ledger: Ledger, limits: Limits, now: Moment) -> bool:
     before = to_iso(now.wall - round((limits.archive_after_days + _SLACK_DAYS) * _DAY_MS))
-    return any((r["completed_at"] or "") < before and not r.get("archived") for r in _completed(ledger))
+    return any(
+        r["status"] == "COMPLETED" and (r["completed_at"] or "") < before and not r.get("archived")
+        for r in ledger.rows.values()
+    )

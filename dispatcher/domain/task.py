@@ -13,6 +13,7 @@ KEPT_ATTEMPTS = 10
 Status = Literal["PENDING", "ACTIVE", "COMPLETED", "FAILED"]
 STATUSES: tuple[Status, ...] = ("PENDING", "ACTIVE", "COMPLETED", "FAILED")
 OPEN: tuple[Status, ...] = ("PENDING", "ACTIVE")
+CLOSED: tuple[Status, ...] = ("COMPLETED", "FAILED")
 FOLDERS: dict[Status, str] = {status: f"{status}_TASKS" for status in STATUSES}
 
 MIN_PRIORITY, DEFAULT_PRIORITY, MAX_PRIORITY = 0, 50, 100

@@ -74,6 +74,11 @@ def records(root: Root) -> Iterator[Record]:
                 last = record.seq
 
 
+def lacks(root: Root, segment: str) -> bool:
+    """Tell whether the old segment with this path is there in neither form."""
+    return not root.is_regular(segment) and not root.is_regular(f"{segment}.gz")
+
+
 def compress_segments(root: Root) -> None:
     """Compress the segments that are not yet; one that is both ways (a crash) keeps the compressed form."""
     for name in _segments(root):

@@ -72,6 +72,9 @@ class Store(Protocol):
     def place(self) -> str:
         """Where it is, for messages."""
 
+    def close(self) -> None:
+        """Give back what the store holds open; it is of no further use."""
+
     def create(self) -> bool:
         """Make the store if there is none; False if there is one already."""
 

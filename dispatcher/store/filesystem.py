@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from dispatcher import config
 from dispatcher.domain.ledger import Changed, Ledger, empty
 from dispatcher.domain.moment import Moment
 from dispatcher.domain.record import GENESIS, Record, Stamp
@@ -59,12 +60,17 @@ class FilesystemStore:
         """The path of the state root."""
         return str(self._root.path)
 
+    def close(self) -> None:
+        """Close the root's descriptor."""
+        self._root.close()
+
     def create(self) -> bool:
         """Make the state, or what is missing of its folders."""
         with self._locked("init"):
             for folder in recovery.FOLDER_NAMES:
                 self._root.make_folder(folder)
-            for name, text in (("README.md", README), (".gitignore", GITIGNORE)):
+            texts = {"README.md": README, ".gitignore": GITIGNORE, config.FILE: config.template()}
+            for name, text in texts.items():
                 if self._root.stat(name) is None:
                     self._root.replace(name, text.encode())
             now = self._clock()
@@ -118,6 +124,8 @@ class FilesystemStore:
             # A gap means that the journal was rotated between the two readings.
             if segment.records[0].seq <= last + 1:
                 break
+        else:
+            self._tell(f"{archive.FOLDER}: the records from {last + 1} to {segment.records[0].seq - 1} are gone")
         yield from (r for r in segment.records if r.seq > last)
 
     def text(self, ref: str) -> str | None:
@@ -176,11 +184,12 @@ class FilesystemStore:
         return ledger, cursor, stat
 
     def _fold_tail(self, ledger: Ledger, cursor: projections.Cursor) -> Ledger | None:
-        found = self._root.read_with_stat(journal.NAME, journal.MAX_BYTES, cursor.journal.size)
-        if found is None:
+        end = f'"crc":"{cursor.head}"}}\n'.encode()
+        found = self._root.read_with_stat(journal.NAME, journal.MAX_BYTES, cursor.journal.size - len(end))
+        if found is None or not found[0].startswith(end):
             return None
         last = Record(cursor.seq, "", "", 0, "", [], GENESIS, cursor.head)
-        segment = journal.parse(found[0], last)
+        segment = journal.parse(found[0][len(end) :], last)
         if segment.damage:
             return None
         recovery.fold(ledger, segment.records, self._root.full(journal.NAME))
@@ -248,7 +257,9 @@ class FilesystemStore:
                 mended = repair.mend(self._root, now)
                 return Repair([f"{damage.data['file']}: {damage.data['problem']}", *lines, *mended.lines], mended.lost)
             lines += recovery.reconcile(self._root, state, now.boot_id)
-            return Repair(lines + recovery.restore_packs(self._root), lost=False)
+            lines += recovery.restore_packs(self._root)
+            gaps = recovery.gaps_of_the_archive(self._root, state.ledger)
+            return Repair(lines + gaps, lost=bool(gaps))
 
     def _sound(self, now: Moment) -> Ledger:
         """Return the present state to a writer, after putting right what is not as the last command left it."""

@@ -27,6 +27,9 @@ class MemoryStore:
         self._archive: dict[str, Task] = {}
         self._changed = threading.Condition()
 
+    def close(self) -> None:
+        """Hold on to everything: there is nothing open."""
+
     def create(self) -> bool:
         """Write the first record."""
         if self._records:

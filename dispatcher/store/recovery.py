@@ -97,6 +97,20 @@ def fold(ledger: Ledger, records: list[Record], where: str) -> tuple[dict[int, l
     return packs, dropped
 
 
+def gaps_of_the_archive(root: Root, ledger: Ledger) -> list[str]:
+    """Return a line for what the history refers to and the archive no longer has."""
+    segment, _ = sound_segment(root)
+    said = []
+    first = segment.records[0]
+    previous = first.events[0]["previous"]["segment"] if journal.is_checkpoint(first) else None
+    if previous and archive.lacks(root, previous):
+        said.append(f"{previous}.gz is gone: the log begins with record {first.seq}")
+    kept = {task["id"] for task in archive.find_tasks(root, "")} - ledger.rows.keys()
+    if len(kept) < ledger.dropped:
+        said.append(f"{archive.FOLDER}: {ledger.dropped - len(kept)} of {ledger.dropped} archived tasks are gone")
+    return said
+
+
 def restore_packs(root: Root) -> list[str]:
     """Write again every pack of archived tasks that is missing, from the whole history."""
     present = set(root.names(archive.FOLDER))

@@ -19,15 +19,16 @@ def begin_segment(
     The old segment gets its name in the archive, `old`, before the one step that replaces it: at
     every moment the journal is either the whole old one or the whole new one.
     """
+    there = root.is_regular(journal.NAME)
     state = blobs.put(root, encode_blob(ledger.checkpoint()))
     event: Event = {
         "type": "checkpoint",
         "state": state,
-        "previous": {"segment": old, "seq": ledger.seq, "head": ledger.head},
+        "previous": {"segment": old if there else None, "seq": ledger.seq, "head": ledger.head},
     }
     n = ledger.writers.get(stamp.writer, 0) + 1
     record, line = seal(ledger.seq + 1, ledger.head, n, stamp, [event, *also])
-    if root.is_regular(journal.NAME):
+    if there:
         root.link_durable(journal.NAME, old)
     stat = root.replace(journal.NAME, line, durable=True)
     ledger.apply(record)
