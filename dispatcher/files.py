@@ -51,11 +51,13 @@ class FileStat(NamedTuple):
 
 
 def make_root(path: Path) -> None:
-    """Make the state root and the folders above it, private to the user where they are new."""
+    """Make the state root, private to the user, and the folders above it, durably. Raises StorageError."""
     try:
         for folder in (*reversed(path.parents), path):
             if not folder.exists():
                 folder.mkdir(_FOLDER_MODE if folder == path else 0o777, exist_ok=True)
+                with _closing(os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
+                    _sync(fd)
     except OSError as error:
         raise StorageError(file=str(path), problem=_problem(error)) from error
 

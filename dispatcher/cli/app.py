@@ -115,7 +115,10 @@ def _options(
 
 
 def main(argv: Sequence[str] | None = None, *, now: Callable[[], Moment] = clock.now) -> int:
-    """Run one command and return its exit code. `argv` is without the program's name; None takes the process's."""
+    """Run one command and return its exit code. `argv` is without the program's name; None takes the process's.
+
+    One call at a time: it uses the process's standard streams, environment and working directory.
+    """
     # A command lives for milliseconds and leaves no cycles worth collecting, while loading a large
     # ledger would set off one collection after the other.
     gc.disable()

@@ -58,6 +58,9 @@ def make_new_root(project: Path) -> Path:
     """Return where `init` puts the state of a project, and make the folder."""
     if _Call.root is None and not project.is_dir():
         raise InvalidInput(what=f"project '{project}'", problem="is not a folder")
+    inside = next((p for p in (project.absolute(), *project.absolute().parents) if p.parts[-3:] == ROOT.parts), None)
+    if _Call.root is None and inside:
+        raise InvalidInput(what=f"project '{project}'", problem=f"lies in an INBOX already: {inside}")
     path = (_Call.root or project / ROOT).absolute()
     make_root(path)
     return path

@@ -50,6 +50,7 @@ Token = Annotated[
         envvar="DISPATCHER_CLAIM",
         show_envvar=True,
         help="The claim, as 'claim' printed it.",
+        autocompletion=complete_claims,
     ),
 ]
 Agent = Annotated[

@@ -125,7 +125,8 @@ class FilesystemStore:
             if segment.records[0].seq <= last + 1:
                 break
         else:
-            self._tell(f"{archive.FOLDER}: the records from {last + 1} to {segment.records[0].seq - 1} are gone")
+            previous = segment.records[0].events[0]["previous"]["segment"] or archive.FOLDER
+            self._tell(f"{previous} is gone: records {last + 1} to {segment.records[0].seq - 1} cannot be shown")
         yield from (r for r in segment.records if r.seq > last)
 
     def text(self, ref: str) -> str | None:

@@ -174,6 +174,7 @@ def reconcile(root: Root, state: Replay, boot_id: str) -> list[str]:
     for seq, tasks in state.packs.items():
         if not root.is_regular(archive.pack_path(seq)):
             archive.write_pack(root, seq, tasks)
+            said.append(f"{archive.pack_path(seq)}: remade from the journal")
     said += _reconcile_tasks(root, state)
     if kept_ledger(root) is None and root.stat(projections.LEDGER):
         said.append(f"{projections.LEDGER}: was not as it had been written; remade from the journal")
