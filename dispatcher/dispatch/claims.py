@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dispatcher.dispatch import desk as intake
-from dispatcher.dispatch.desk import Desk, Whose
+from dispatcher.dispatch import finding, intake
+from dispatcher.dispatch.desk import Desk, Whose, lease_seconds, whole
 from dispatcher.domain import lifecycle
 from dispatcher.domain.ids import Token
 from dispatcher.domain.ledger import Ledger
@@ -15,7 +15,7 @@ from dispatcher.domain.lifecycle import Holder, Wanted
 from dispatcher.domain.moment import Moment
 from dispatcher.domain.record import Event
 from dispatcher.domain.task import Task
-from dispatcher.errors import InvalidInput, UnknownTask
+from dispatcher.errors import InvalidInput
 from dispatcher.store.base import Change, Commit
 
 MAX_WAIT = 31_536_000.0
@@ -58,7 +58,7 @@ def claim(desk: Desk, wanted: Wanted, lease: float | None = None, wait: float = 
     while True:
         ids, commit = _claim_once(desk, wanted, lease)
         if ids:
-            tasks = [intake.whole(desk, commit.ledger.task(i)) for i in ids]
+            tasks = [whole(desk, commit.ledger.task(i)) for i in ids]
             return Granted([Claimed(Token(t["id"], t["generation"]), t) for t in tasks], commit.ledger)
         if wanted.task or time.monotonic() >= until:
             raise lifecycle.nothing_to_claim(commit.ledger, wanted)
@@ -69,7 +69,7 @@ def _claim_once(desk: Desk, wanted: Wanted, lease: float | None) -> tuple[list[s
     chosen: list[str] = []
 
     def decide(ledger: Ledger, now: Moment) -> Change:
-        exact = wanted._replace(task=intake.find_here(desk, ledger, wanted.task)) if wanted.task else wanted
+        exact = wanted._replace(task=finding.find_here(desk, ledger, wanted.task)) if wanted.task else wanted
         events, chosen[:] = lifecycle.claim(ledger, exact, desk.claim_policy(lease), now)
         return Change(events, wanted.agent)
 
@@ -94,7 +94,7 @@ def _would_find(desk: Desk, ledger: Ledger, wanted: Wanted) -> bool:
 
 def heartbeat(desk: Desk, whose: Whose, lease: float | None) -> Task:
     """Renew a claim's lease, from now, and return the task."""
-    seconds = None if lease is None else intake.lease_seconds(lease)
+    seconds = None if lease is None else lease_seconds(lease)
     return _as_holder(desk, "heartbeat", whose, lambda task, held, now: lifecycle.extend(task, held, seconds, now))
 
 
@@ -168,11 +168,7 @@ def _done(desk: Desk, command: str, whose: Whose, decide: Decision) -> Done:
     met: list[Task] = []
 
     def on_ledger(ledger: Ledger, now: Moment) -> Change:
-        try:
-            held = intake.holder(ledger, whose)
-            task = ledger.task(held.task)
-        except UnknownTask:
-            held, task = _archived(desk, whose)
+        held, task = finding.holder(desk, ledger, whose)
         met[:] = [task]
         event = decide(task, held, now)
         return Change([event], event["agent"]) if event else Change([])
@@ -183,13 +179,6 @@ def _done(desk: Desk, command: str, whose: Whose, decide: Decision) -> Done:
     task_id = met[0]["id"]
     task = commit.ledger.task(task_id) if task_id in commit.ledger.rows else met[0]
     return Done(task, commit.record is None, commit.ledger)
-
-
-def _archived(desk: Desk, whose: Whose) -> tuple[Holder, Task]:
-    """Return a claim of an archived task: it is over, but it may be told so once more."""
-    token = intake.token(whose)
-    task = intake.find_archived(desk, token.task if token else whose.task or "")
-    return Holder(task["id"], token.generation if token else None, whose.agent), task
 
 
 def _said_by(task: Task) -> Event:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from dispatcher.dispatch import desk as intake
+from dispatcher.dispatch import finding, intake
 from dispatcher.dispatch.desk import Desk
 from dispatcher.domain import ids, lifecycle
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment
 from dispatcher.domain.record import Event
 from dispatcher.domain.task import DEFAULT_PRIORITY, Task
-from dispatcher.errors import InvalidInput, Refused, UnknownTask
+from dispatcher.errors import InvalidInput, Refused
 from dispatcher.store.base import Change
 
 
@@ -54,7 +54,7 @@ def add(desk: Desk, new: NewTask) -> Task:
     def decide(ledger: Ledger, _now: Moment) -> Change:
         seed = f"{ledger.head} {ledger.seq} {event['title']}"
         event["task"] = ids.mint(event["title"], seed, ledger.rows.keys())
-        event["depends_on"] = intake.dependencies(desk, ledger, new.depends_on)
+        event["depends_on"] = finding.dependencies(desk, ledger, new.depends_on)
         return Change([event])
 
     commit = desk.store.transact("add", decide)
@@ -66,7 +66,7 @@ def edit(desk: Desk, given: str, change: Edit) -> tuple[Task, bool]:
     found: list[str] = []
 
     def decide(ledger: Ledger, _now: Moment) -> Change:
-        task_id = intake.find_here(desk, ledger, given)
+        task_id = finding.find_here(desk, ledger, given)
         found[:] = [task_id]
         if ledger.rows[task_id].get("archived"):
             raise Refused(task=task_id, why="it is archived; 'dispatcher reopen' brings it back")
@@ -89,8 +89,8 @@ def _changed_fields(desk: Desk, ledger: Ledger, task: Task, change: Edit) -> dic
         kept = [label for label in task["labels"] if label not in change.remove_labels]
         fields["labels"] = intake.labels([*kept, *change.add_labels])
     if change.add_depends_on or change.remove_depends_on:
-        away = {intake.find(ledger, d) for d in change.remove_depends_on}
-        more = intake.dependencies(desk, ledger, change.add_depends_on)
+        away = {finding.find(desk, ledger, d)[0] for d in change.remove_depends_on}
+        more = finding.dependencies(desk, ledger, change.add_depends_on)
         fields["depends_on"] = list(dict.fromkeys([*(d for d in task["depends_on"] if d not in away), *more]))
         lifecycle.check_dependencies(ledger, task["id"], fields["depends_on"])
     same = [k for k, v in fields.items() if v == task[k] and f"{k}_blob" not in task]  # type: ignore[literal-required] # keys of Task
@@ -103,7 +103,7 @@ def mute(desk: Desk, given: str, reason: str, until: str | None) -> Task:
     found: list[str] = []
 
     def decide(ledger: Ledger, now: Moment) -> Change:
-        task_id = intake.find_here(desk, ledger, given)
+        task_id = finding.find_here(desk, ledger, given)
         found[:] = [task_id]
         date = intake.moment_in_time("--until", until, now) if until else None
         if date and date <= now.iso:
@@ -118,7 +118,7 @@ def unmute(desk: Desk, given: str) -> Task:
     found: list[str] = []
 
     def decide(ledger: Ledger, _now: Moment) -> Change:
-        task_id = intake.find_here(desk, ledger, given)
+        task_id = finding.find_here(desk, ledger, given)
         found[:] = [task_id]
         muted = ledger.task(task_id)["muted"] is not None
         return Change([{"type": "task_unmuted", "task": task_id}] if muted else [])
@@ -132,14 +132,12 @@ def reopen(desk: Desk, given: str, reason: str) -> Task:
     found: list[str] = []
 
     def decide(ledger: Ledger, _now: Moment) -> Change:
+        task_id, archived = finding.find(desk, ledger, given)
         events: list[Event] = []
-        try:
-            task_id = intake.find(ledger, given)
+        if archived:
+            events.append({"type": "task_restored", "task": task_id, "document": archived})
+        else:
             lifecycle.check_may_reopen(ledger.task(task_id))
-        except UnknownTask:
-            task = intake.find_archived(desk, given)
-            task_id = task["id"]
-            events.append({"type": "task_restored", "task": task_id, "document": task})
         found[:] = [task_id]
         events.append({"type": "task_reopened", "task": task_id, "reason": why})
         return Change(events)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from dispatcher.dispatch import desk as intake
-from dispatcher.dispatch.desk import Desk
+from dispatcher.dispatch import finding, intake
+from dispatcher.dispatch.desk import Desk, whole
 from dispatcher.domain import lease, lifecycle, retention
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment, from_iso
 from dispatcher.domain.record import Record
 from dispatcher.domain.task import Row, Status, Task, row_kind
-from dispatcher.errors import InvalidInput, UnknownTask
+from dispatcher.errors import InvalidInput
 
 WARN_SHARE = 6000 / 8192
 """Share of the window from which the ledger's size is worth a warning."""
@@ -67,11 +67,13 @@ def _fits(row: Row, wanted: Filter, iso: str) -> bool:
 
 def show(desk: Desk, given: str) -> Task:
     """Return a whole task with its long texts put back, from the ledger or the archive."""
-    try:
-        task = desk.store.view(lambda ledger: ledger.task(intake.find(ledger, given)))
-    except UnknownTask:
-        task = intake.find_archived(desk, given)
-    return intake.whole(desk, task)
+
+    def look(ledger: Ledger) -> Task:
+        task_id, archived = finding.find(desk, ledger, given)
+        return archived or ledger.task(task_id)
+
+    task = desk.store.view(look)
+    return whole(desk, task)
 
 
 def status(desk: Desk) -> dict[str, Any]:
@@ -143,7 +145,9 @@ def log(desk: Desk, wanted: LogFilter) -> Iterator[Record]:
     if wanted.kind is not None and wanted.kind not in events.kinds():
         raise InvalidInput(what=f"--kind '{wanted.kind}'", problem=f"must be one of {', '.join(events.kinds())}")
     since = intake.moment_in_time("--since", wanted.since, desk.clock(), past=True) if wanted.since else ""
-    task = _known_id(desk, wanted.task) if wanted.task else None
+    task = None
+    if named := wanted.task:
+        task, _ = desk.store.view(lambda ledger: finding.find(desk, ledger, named))
     found = (
         record._replace(events=fitting)
         for record in desk.store.history()
@@ -155,14 +159,7 @@ def log(desk: Desk, wanted: LogFilter) -> Iterator[Record]:
         return found
     from collections import deque
 
-    return iter(deque(found, maxlen=wanted.limit))
-
-
-def _known_id(desk: Desk, given: str) -> str:
-    try:
-        return desk.store.view(lambda ledger: intake.find(ledger, given))
-    except UnknownTask:
-        return intake.find_archived(desk, given)["id"]
+    return iter(deque(found, maxlen=min(wanted.limit, 1 << 40)))
 
 
 def _event_fits(event: dict[str, Any], task: str | None, kind: str | None) -> bool:

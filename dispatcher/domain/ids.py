@@ -54,6 +54,11 @@ def is_id(text: str) -> bool:
     return re.fullmatch(_ID, text) is not None
 
 
+def looks_whole(text: str) -> bool:
+    """Tell whether `text` ends as minted ids do."""
+    return re.search(rf"-[0-9a-f]{{{_DIGEST_LENGTH}}}$", text) is not None
+
+
 def find(given: str, ids: Collection[str]) -> str:
     """Return the one id that is `given` or begins with it. Raises UnknownTask or AmbiguousTask."""
     wanted = given.strip().lower()

@@ -12,12 +12,13 @@ import orjson
 from dispatcher import config
 from dispatcher.domain.ledger import Changed, Ledger, empty
 from dispatcher.domain.moment import Moment
-from dispatcher.domain.record import GENESIS, Record, Stamp
+from dispatcher.domain.record import Record, Stamp
 from dispatcher.domain.redact import Redactor
 from dispatcher.domain.task import Task
 from dispatcher.errors import Damaged, Locked, NoInbox, OutcomeUnknown, StorageError
-from dispatcher.files import FileStat, Lock, Root
-from dispatcher.store import archive, blobs, journal, projections, recovery
+from dispatcher.files import FileStat, Root
+from dispatcher.flock import Lock
+from dispatcher.store import archive, blobs, journal, projections, reading, recovery
 from dispatcher.store.base import Change, Clock, Commit, Decide, Repair, T, Tell, advance, archived_by, draft
 from dispatcher.store.recovery import Behind
 from dispatcher.text import clean_line
@@ -100,7 +101,7 @@ class FilesystemStore:
         differing = None
         for _ in range(_READ_TRIES):
             try:
-                ledger = self._projected()
+                ledger = reading.projected(self._root)
                 if ledger is not None:
                     return look(ledger)
             except Behind as behind:  # a writer moved the file meanwhile, or another hand changed it
@@ -157,44 +158,6 @@ class FilesystemStore:
             if left <= 0:
                 return False
             time.sleep(min(_POLL_SECONDS, left))
-
-    def _projected(self) -> Ledger | None:
-        """Return the state of the projections, with records that are not in them yet; None if they are of no use."""
-        found = self._vouched()
-        if found is None:
-            return None
-        ledger, cursor, stat = found
-        if stat == cursor.journal:
-            return ledger
-        grown = stat.inode == cursor.journal.inode and stat.size > cursor.journal.size
-        return self._fold_tail(ledger, cursor) if grown else None
-
-    def _vouched(self) -> tuple[Ledger, projections.Cursor, FileStat] | None:
-        """Return the ledger file's state if the cursor vouches for it, and the journal's file as it is now."""
-        cursor = projections.read_cursor(self._root)
-        try:
-            data = self._root.read(projections.LEDGER, projections.MAX_LEDGER_BYTES)
-        except StorageError:
-            return None
-        if cursor is None or data is None:
-            return None
-        stat = self._root.stat(journal.NAME)
-        ledger = projections.parse_ledger(data, lambda row: recovery.load_task(self._root, row))
-        if ledger is None or stat is None or (ledger.seq, ledger.head) != (cursor.seq, cursor.head):
-            return None
-        return ledger, cursor, stat
-
-    def _fold_tail(self, ledger: Ledger, cursor: projections.Cursor) -> Ledger | None:
-        end = f'"crc":"{cursor.head}"}}\n'.encode()
-        found = self._root.read_with_stat(journal.NAME, journal.MAX_BYTES, cursor.journal.size - len(end))
-        if found is None or not found[0].startswith(end):
-            return None
-        last = Record(cursor.seq, "", "", 0, "", [], GENESIS, cursor.head)
-        segment = journal.parse(found[0][len(end) :], last)
-        if segment.damage:
-            return None
-        recovery.fold(ledger, segment.records, self._root.full(journal.NAME))
-        return ledger
 
     # Writing
 
@@ -267,7 +230,7 @@ class FilesystemStore:
         if self._root.stat(journal.SUSPECT):
             problem = "the last write to the journal failed and could not be undone"
             raise OutcomeUnknown(file=self._root.full(journal.SUSPECT), problem=problem)
-        found = self._vouched()
+        found = reading.vouched(self._root)
         if found:
             ledger, cursor, stat = found
             if stat == cursor.journal and stat.links == 1 and cursor.boot_id == now.boot_id:
