@@ -192,6 +192,15 @@ class Root:
                     raise
                 return _stat(os.fstat(fd))
 
+    def sync(self, rel: str) -> None:
+        """Bring a file and its name to the disk as they are."""
+        with self._told(rel), self._parent(rel) as (folder, name):
+            fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _OPEN, dir_fd=folder)
+            with _closing(fd):
+                _sync(fd)
+            if folder is not None:
+                _sync(folder)
+
     def truncate_durable(self, rel: str, size: int) -> FileStat:
         """Cut a file to `size` bytes and sync it."""
         with self._told(rel), self._parent(rel) as (folder, name):

@@ -16,10 +16,12 @@ _MAX_BYTES = 1 << 31
 
 
 def put(root: Root, data: bytes) -> str:
-    """Keep a blob (see base.encode_blob) durably and return its name; one that is there already is left alone."""
+    """Keep a blob (see base.encode_blob) durably and return its name.
+
+    One that is there already is written again: a command that was killed may have left it unsynced.
+    """
     name = blob_name(data)
-    if not root.is_regular(_path(name)):
-        root.replace(_path(name), zlib.compress(data, 6), durable=True)
+    root.replace(_path(name), zlib.compress(data, 6), durable=True)
     return name
 
 

@@ -166,6 +166,9 @@ def reconcile(root: Root, state: Replay, boot_id: str) -> list[str]:
     if state.segment.tail:
         stat = root.truncate_durable(journal.NAME, state.segment.size)
         said.append(f"{journal.NAME}: removed an unfinished record of {len(state.segment.tail)} bytes at the end")
+    # A command that was killed may have written its last record, or put a new segment in place, and not
+    # synced it. From here on it counts, so it must not be lost any more.
+    root.sync(journal.NAME)
     if stat.links > 1:
         archive.unlink_twins(root, stat.inode)
         stat = root.stat(journal.NAME) or stat
