@@ -196,7 +196,7 @@ def records(found: Iterable[Record]) -> None:
     for record in found:
         for event in record.events:
             what, said = event.get("task", ""), _said(event)
-            when = f"{record.at[:10]} {record.at[11:19]}"
+            when = f"{record.at[:19]}Z"
             words = text.clean_line(
                 f"{record.seq:>5}  {when}  {record.writer}  {event['type']}  {what}  {said}".rstrip()
             )

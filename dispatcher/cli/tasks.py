@@ -98,7 +98,7 @@ def mute_command(
     if off:
         if reason or until:
             raise InvalidInput(what="--off", problem="goes alone")
-        _done(tasks.unmute(open_desk(), task), json, "{} is no longer muted")
+        _done(tasks.unmute(open_desk(), task), json, "{} is not muted")
         return
     if not reason.strip():
         raise InvalidInput(what="mute", problem="say why: --reason TEXT")

@@ -1,0 +1,85 @@
+"""Fork servers, as many as there are cores to feed, and a queue of scenarios for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+_REPOSITORY = Path(__file__).parents[2]
+_MOST = 4
+
+
+def environ(library: Path | None = None) -> dict[str, str]:
+    """Return an environment with nothing of the user's, and with the fault library preloaded if it is given."""
+    preload = {"LD_PRELOAD": str(library)} if library else {}
+    return {**preload, "PYTHONPATH": str(_REPOSITORY), "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
+
+
+class Server:
+    """One fork server; see server.py."""
+
+    def __init__(self, library: Path, folder: Path) -> None:
+        folder.mkdir()
+        self._log = folder / "log"
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.server", str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environ(library),
+                cwd=_REPOSITORY,
+                text=True,
+            )
+
+    def ask(self, scenario: str) -> dict[str, Any]:
+        """Return what the server found about a scenario."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the server has no pipes")
+        print(scenario, file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the fork server ended: {self._log.read_text()}")
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def close(self) -> None:
+        """End the server, whatever it is doing."""
+        self._process.kill()
+        self._process.communicate()
+
+
+class Pool:
+    """Servers that share the scenarios among them."""
+
+    def __init__(self, library: Path, folder: Path) -> None:
+        count = min(os.cpu_count() or 1, _MOST)
+        self._servers = [Server(library, folder / f"server-{n}") for n in range(count)]
+        self._idle: queue.SimpleQueue[Server] = queue.SimpleQueue()
+        for server in self._servers:
+            self._idle.put(server)
+        self._threads = ThreadPoolExecutor(count)
+
+    def ask(self, scenarios: Iterable[str]) -> dict[str, Future[dict[str, Any]]]:
+        """Let the servers work on scenarios, in this order; return what will be their answers."""
+        return {name: self._threads.submit(self._ask_one, name) for name in scenarios}
+
+    def close(self) -> None:
+        """End the servers, whatever they are doing."""
+        for server in self._servers:
+            server.close()
+        self._threads.shutdown(cancel_futures=True)
+
+    def _ask_one(self, scenario: str) -> dict[str, Any]:
+        server = self._idle.get()
+        try:
+            return server.ask(scenario)
+        finally:
+            self._idle.put(server)
