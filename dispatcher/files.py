@@ -150,6 +150,7 @@ class Root:
 
     def make_folder(self, rel: str) -> None:
         """Make a folder, private to the user; one that is there already is left alone."""
+        self._check_folder_name(rel)
         with self._told(rel), contextlib.suppress(FileExistsError):
             os.mkdir(rel, _FOLDER_MODE, dir_fd=self._fd)
 
@@ -266,7 +267,7 @@ class Root:
     def _parent(self, rel: str, *, make: bool = False) -> Iterator[tuple[int | None, str]]:
         """Yield a descriptor of the folder of `rel`, None if there is no such folder, and the last name."""
         folder, _, name = rel.rpartition("/")
-        if name in ("", ".", "..") or folder in (".", "..") or "/" in folder or "\0" in rel:
+        if name in ("", ".", "..") or "\0" in name:
             raise StorageError(file=self.full(rel), problem="is not a path under the state root")
         if not folder:
             yield self._fd, name
@@ -282,7 +283,12 @@ class Root:
         with _closing(fd):
             yield fd, name
 
+    def _check_folder_name(self, folder: str) -> None:
+        if folder in ("", ".", "..") or "/" in folder or "\0" in folder:
+            raise StorageError(file=self.full(folder), problem="is not a path under the state root")
+
     def _open_folder(self, folder: str) -> int | None:
+        self._check_folder_name(folder)
         with self._told(folder):
             try:
                 return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _OPEN, dir_fd=self._fd)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from dispatcher.errors import BadConfig
 
 MAX_DEPTH = 30
+_NULL = "tag:yaml.org,2002:null"
+_PLAIN_TAGS = (_NULL, *(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "str", "timestamp")))
 
 
 class Place(NamedTuple):
@@ -38,12 +40,12 @@ def flatten(data: bytes, source: str) -> dict[str, tuple[Any, Place]]:
         raise BadConfig(source=source + where, problem=error.problem or "is not YAML") from error
     except yaml.YAMLError as error:
         raise BadConfig(source=source, problem=f"is not YAML: {str(error).splitlines()[0]}") from error
-    if root is None:
+    if root is None or root.tag == _NULL:
         return {}
     if not isinstance(root, yaml.MappingNode):
         raise BadConfig(source=f"{source}, {_place(root.start_mark)}", problem="expected settings as 'key: value'")
     leaves: dict[str, tuple[Any, Place]] = {}
-    _collect(root, "", leaves, source)
+    _collect(root, "", leaves, set(), source)
     return leaves
 
 
@@ -63,7 +65,7 @@ def _check_shape(data: bytes, source: str) -> None:
             raise BadConfig(source=f"{source}, {_place(event.start_mark)}", problem="is nested too deeply")
 
 
-def _collect(node: Any, prefix: str, leaves: dict[str, tuple[Any, Place]], source: str) -> None:  # noqa: ANN401 - PyYAML has no types
+def _collect(node: Any, prefix: str, leaves: dict[str, tuple[Any, Place]], seen: set[str], source: str) -> None:  # noqa: ANN401 - PyYAML has no types
     import yaml
 
     for key_node, value_node in node.value:
@@ -71,10 +73,11 @@ def _collect(node: Any, prefix: str, leaves: dict[str, tuple[Any, Place]], sourc
         if not isinstance(key_node, yaml.ScalarNode):
             raise BadConfig(source=f"{source}, {place}", problem="a key must be a word")
         key = f"{prefix}{key_node.value}"
-        if key in leaves or any(k.startswith(f"{key}.") for k in leaves):
+        if key in seen:
             raise BadConfig(source=f"{source}, {place}", problem=f"'{key}' is given twice")
+        seen.add(key)
         if isinstance(value_node, yaml.MappingNode):
-            _collect(value_node, f"{key}.", leaves, source)
+            _collect(value_node, f"{key}.", leaves, seen, source)
         else:
             leaves[key] = (_plain(value_node, source), place)
 
@@ -84,12 +87,12 @@ def _plain(node: Any, source: str) -> Any:  # noqa: ANN401 - any scalar or list
 
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, source) for item in node.value]
-    if not isinstance(node, yaml.ScalarNode):
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in _PLAIN_TAGS:
         raise BadConfig(source=f"{source}, {_place(node.start_mark)}", problem="expected a plain value")
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:  # a tag may lie about its text
         problem = f"'{node.value[:60]}' cannot be read as a value"
         raise BadConfig(source=f"{source}, {_place(node.start_mark)}", problem=problem) from error
 

@@ -39,7 +39,7 @@ def find(desk: Desk, ledger: Ledger, given: str) -> tuple[str, Task | None]:
 def find_here(desk: Desk, ledger: Ledger, given: str) -> str:
     """Return the id of the task in the ledger that `given` means; an archived one is refused, saying so."""
     task_id, archived = find(desk, ledger, given)
-    if archived:
+    if archived or ledger.rows[task_id].get("archived"):
         raise Refused(task=task_id, why="it is archived; 'dispatcher reopen' brings it back")
     return task_id
 

@@ -11,7 +11,7 @@ from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment
 from dispatcher.domain.record import Event
 from dispatcher.domain.task import DEFAULT_PRIORITY, Task
-from dispatcher.errors import InvalidInput, Refused
+from dispatcher.errors import InvalidInput
 from dispatcher.store.base import Change
 
 
@@ -68,8 +68,6 @@ def edit(desk: Desk, given: str, change: Edit) -> tuple[Task, bool]:
     def decide(ledger: Ledger, _now: Moment) -> Change:
         task_id = finding.find_here(desk, ledger, given)
         found[:] = [task_id]
-        if ledger.rows[task_id].get("archived"):
-            raise Refused(task=task_id, why="it is archived; 'dispatcher reopen' brings it back")
         fields = _changed_fields(desk, ledger, ledger.task(task_id), change)
         return Change([{"type": "task_edited", "task": task_id, **fields}] if fields else [])
 

@@ -8,6 +8,7 @@ Fields that a handler does not know are left alone in the journal.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Protocol
 
 from dispatcher.domain.record import Event, Record
@@ -160,6 +161,7 @@ def _failed(tasks: Tasks, event: Event, record: Record) -> None:
 def _reopened(tasks: Tasks, event: Event, record: Record) -> None:
     task = tasks.change(event["task"], record.seq)
     task["status"] = "PENDING"
+    task["generation"] += 1  # an old claim, even a late one, is not for what is to be done now
     task["attempts"] = 0
     task["result"] = task["completed_at"] = task["closed_seq"] = task["archived_at"] = task["not_before"] = None
 
@@ -189,7 +191,7 @@ def _pruned(tasks: Tasks, event: Event, record: Record) -> None:
 @_on("task_restored")
 def _restored(tasks: Tasks, event: Event, record: Record) -> None:
     """A task comes back from the archive as it was."""
-    task: Task = event["document"]
+    task: Task = deepcopy(event["document"])  # what is folded in later must not change the record
     task["changed_seq"] = record.seq
     tasks.put(task)
     tasks.dropped -= 1

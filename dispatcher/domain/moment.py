@@ -26,7 +26,7 @@ class Moment(NamedTuple):
 def to_iso(wall: int) -> str:
     """Write milliseconds since 1970 as "2026-11-21T10:00:00.000Z"; such strings sort as the times do."""
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=wall)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def from_iso(text: str) -> int:

@@ -11,30 +11,34 @@ from dispatcher.domain.record import Event
 _NAMES = ("TOKEN", "SECRET", "KEY", "PASSWORD", "PASSWD")
 _SHORTEST_VALUE = 6
 
+# At the beginning of a word, where the "n" of an escaped line end ("\\nghp_...") is no part of it.
+_ESCAPE = r"(?<=\\[abfnrtv])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})"
+_START = rf"(?:(?<![A-Za-z0-9_])|{_ESCAPE})"
+
 # Per format: a literal that every match contains, in lower case (so that most text costs one
 # search and no regular expression), the format's name, and its expression.
 _FORMATS = (
-    ("akia", "aws-key", r"\bAKIA[0-9A-Z]{16}\b"),
-    ("asia", "aws-key", r"\bASIA[0-9A-Z]{16}\b"),
-    ("ghp_", "github-token", r"\bghp_[A-Za-z0-9]{30,255}"),
-    ("gho_", "github-token", r"\bgho_[A-Za-z0-9]{30,255}"),
-    ("ghu_", "github-token", r"\bghu_[A-Za-z0-9]{30,255}"),
-    ("ghs_", "github-token", r"\bghs_[A-Za-z0-9]{30,255}"),
-    ("ghr_", "github-token", r"\bghr_[A-Za-z0-9]{30,255}"),
-    ("github_pat_", "github-token", r"\bgithub_pat_[A-Za-z0-9_]{22,255}"),
-    ("glpat-", "gitlab-token", r"\bglpat-[A-Za-z0-9_-]{20,}"),
-    ("xox", "slack-token", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
+    ("akia", "aws-key", _START + r"AKIA[0-9A-Z]{16}\b"),
+    ("asia", "aws-key", _START + r"ASIA[0-9A-Z]{16}\b"),
+    ("ghp_", "github-token", _START + r"ghp_[A-Za-z0-9]{30,255}"),
+    ("gho_", "github-token", _START + r"gho_[A-Za-z0-9]{30,255}"),
+    ("ghu_", "github-token", _START + r"ghu_[A-Za-z0-9]{30,255}"),
+    ("ghs_", "github-token", _START + r"ghs_[A-Za-z0-9]{30,255}"),
+    ("ghr_", "github-token", _START + r"ghr_[A-Za-z0-9]{30,255}"),
+    ("github_pat_", "github-token", _START + r"github_pat_[A-Za-z0-9_]{22,255}"),
+    ("glpat-", "gitlab-token", _START + r"glpat-[A-Za-z0-9_-]{20,}"),
+    ("xox", "slack-token", _START + r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
     ("hooks.slack.com", "slack-webhook", r"https://hooks\.slack\.com/services/[A-Za-z0-9/+]{20,}"),
-    ("sk-", "api-key", r"\bsk-[A-Za-z0-9_-]{20,}"),
-    ("sk_live_", "stripe-key", r"\bsk_live_[A-Za-z0-9]{16,}"),
-    ("rk_live_", "stripe-key", r"\brk_live_[A-Za-z0-9]{16,}"),
-    ("aiza", "google-key", r"\bAIza[0-9A-Za-z_-]{35}"),
-    ("ya29.", "google-token", r"\bya29\.[0-9A-Za-z_-]{20,}"),
-    ("npm_", "npm-token", r"\bnpm_[A-Za-z0-9]{36}"),
-    ("pypi-", "pypi-token", r"\bpypi-[A-Za-z0-9_-]{50,}"),
-    ("hf_", "huggingface-token", r"\bhf_[A-Za-z0-9]{30,}"),
-    ("sg.", "sendgrid-key", r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
-    ("eyj", "jwt", r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    ("sk-", "api-key", _START + r"sk-[A-Za-z0-9_-]{20,}"),
+    ("sk_live_", "stripe-key", _START + r"sk_live_[A-Za-z0-9]{16,}"),
+    ("rk_live_", "stripe-key", _START + r"rk_live_[A-Za-z0-9]{16,}"),
+    ("aiza", "google-key", _START + r"AIza[0-9A-Za-z_-]{35}"),
+    ("ya29.", "google-token", _START + r"ya29\.[0-9A-Za-z_-]{20,}"),
+    ("npm_", "npm-token", _START + r"npm_[A-Za-z0-9]{36}"),
+    ("pypi-", "pypi-token", _START + r"pypi-[A-Za-z0-9_-]{50,}"),
+    ("hf_", "huggingface-token", _START + r"hf_[A-Za-z0-9]{30,}"),
+    ("sg.", "sendgrid-key", _START + r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
+    ("eyj", "jwt", rf"(?:(?<![A-Za-z0-9_-])|{_ESCAPE})eyJ[A-Za-z0-9_-]{{8,}}\.eyJ[A-Za-z0-9_-]{{8,}}\.[A-Za-z0-9_-]*"),
     (
         "private key",
         "private-key",

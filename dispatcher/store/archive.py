@@ -39,13 +39,13 @@ def write_pack(root: Root, seq: int, tasks: Iterable[Task]) -> None:
 
 
 def find_tasks(root: Root, prefix: str) -> list[Task]:
-    """Return the archived tasks whose id begins with `prefix`, the newest form of each, newest pack first."""
+    """Return the archived tasks whose id begins with `prefix`, the newest form of each, those archived last first."""
     found: dict[str, Task] = {}
     key = b'"id":"' + prefix.encode()
     for name in reversed(root.names(FOLDER)):
         if not re.fullmatch(_PACK, name):
             continue
-        for line in _decompressed(root, name).splitlines():
+        for line in reversed(_decompressed(root, name).splitlines()):
             if key in line:
                 task: Task = orjson.loads(line)
                 if task["id"].startswith(prefix):

@@ -169,7 +169,8 @@ def _excerpt(event: Event, number: int) -> tuple[Event, dict[str, str]]:
     """Return an event with its long texts cut, and these texts by the key that `<field>_blob` now holds."""
     short, long = dict(event), {}
     for field, value in event.items():
-        if isinstance(value, str) and (kept := cut(value, EXCERPT_BYTES)) != value:
+        # A title is bounded where it comes in, and must be whole in the ledger.
+        if field != "title" and isinstance(value, str) and (kept := cut(value, EXCERPT_BYTES)) != value:
             long[f"{number}.{field}"] = value
             short[field], short[f"{field}_blob"] = kept, f"{number}.{field}"
     return short, long

@@ -148,16 +148,20 @@ class FilesystemStore:
         return stat.size if stat else 0
 
     def wait(self, seq: int, seconds: float) -> bool:
-        """Wait until the projections show a record after `seq`."""
+        """Wait until there is a record after `seq`, or the journal changes while waiting."""
         until = time.monotonic() + seconds
+        before = self._root.stat(journal.NAME)
         while True:
-            cursor = projections.read_cursor(self._root)
-            if cursor and cursor.seq > seq:
+            if self._root.stat(journal.NAME) != before or self._last_seq() > seq:
                 return True
             left = until - time.monotonic()
             if left <= 0:
                 return False
             time.sleep(min(_POLL_SECONDS, left))
+
+    def _last_seq(self) -> int:
+        cursor = projections.read_cursor(self._root)
+        return cursor.seq if cursor else self.view(lambda ledger: ledger.seq)
 
     # Writing
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import NamedTuple
 
 from dispatcher.domain.ledger import Ledger, empty, from_checkpoint
@@ -92,7 +93,7 @@ def fold(ledger: Ledger, records: list[Record], where: str) -> tuple[dict[int, l
         gone = ledger.take_dropped()
         dropped = (dropped | gone.keys()) - ledger.rows.keys()
         if tasks := archived_by(ledger, record, gone):
-            packs[record.seq] = tasks
+            packs[record.seq] = deepcopy(tasks)  # as they are now: later records may bring them back
     ledger.settle()
     return packs, dropped
 

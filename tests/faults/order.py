@@ -8,6 +8,7 @@ from tests.faults.tree import ROOT
 
 _TEMPORARY = "CACHE/write.tmp"
 _JOURNAL = "JOURNAL.jsonl"
+_IN_PLACE = (_TEMPORARY, _JOURNAL, ".lock")
 _DURABLE = ("BLOBS/", "ARCHIVE/", _JOURNAL)
 
 
@@ -39,6 +40,8 @@ class Disk:
                 self._take(f"call {number} ({call})", name, path.removeprefix(prefix).rstrip("/"))
 
     def _take(self, where: str, name: str, path: str) -> None:
+        if name in ("open", "write", "pwrite", "truncate", "ftruncate") and path not in _IN_PLACE:
+            self.problems.append(f"{where} changes a file that readers may be reading")
         if name == "fsync":
             self.written.discard(path)
             self.named = {one for one in self.named if one.rpartition("/")[0] != path}
@@ -73,7 +76,8 @@ def too_early(calls: Sequence[str]) -> list[str]:
 
     A record relies on the blobs that it names and on all earlier records; a projection relies on the
     record that it shows; a new journal on the old one's name in the archive; taking a segment away on
-    its compressed form. At the end nothing durable may be loose.
+    its compressed form. At the end nothing durable may be loose. And nothing but the journal grows in
+    place: all else is replaced.
     """
     disk = Disk()
     disk.take(calls)

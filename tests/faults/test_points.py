@@ -36,7 +36,10 @@ def test_no_fault_breaks_an_invariant(scenario: str, answers: dict[str, Future[d
 def test_nothing_is_relied_on_before_it_is_on_the_disk(
     scenario: str, answers: dict[str, Future[dict[str, Any]]]
 ) -> None:
-    """I1 after a power cut: a kill loses nothing that was written, so here the order of the syncs is judged."""
+    """I1 after a power cut: a kill loses nothing that was written, so here the order of the syncs is judged.
+
+    Also that readers never see half a file: all but the journal is replaced, not written to.
+    """
     calls = answers[scenario].result()["calls"]
     assert calls
     assert too_early(calls) == []

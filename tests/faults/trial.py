@@ -184,6 +184,9 @@ def _judge_end(fault: Fault, ended: Ended, calm: Calm) -> list[str]:
         return [f"it was {'not ' if kills else ''}killed"]
     if fault.mode == "short" and ended.code != calm.code:
         return ["a short write, which is no error, made it fail"]
+    about_note = calm.calls[fault.n - 1].endswith(".lock") and not calm.calls[fault.n - 1].startswith("open ")
+    if about_note and not kills and not fault.from_then_on and ended.code != calm.code:
+        return ["the lock's note, which is only for people, made it fail"]
     return []
 
 

@@ -1,0 +1,70 @@
+"""A command imports nothing that it does not use: that is what makes it quick (UX1)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Runs one command in a fresh interpreter and prints what it has imported by then.
+PROGRAM = """
+import sys
+from dispatcher.cli.app import main
+code = main(sys.argv[1:])
+print("\\n".join(sys.modules), file=sys.stderr)
+sys.exit(code)
+"""
+# What later commands need, and what is slow: none of it belongs into these.
+HEAVY = {
+    "yaml", "rich", "filelock", "requests", "urllib3", "httpx", "tiktoken", "pynvml", "psutil", "pydantic", "msgspec",
+    "hashlib", "_hashlib", "secrets", "random", "tempfile", "ssl", "socket", "http", "email", "asyncio", "logging",
+    "multiprocessing", "concurrent", "sqlite3", "xml", "unittest", "pytest", "hypothesis", "jsonschema", "typing_extensions",
+    "gzip", "difflib",
+}  # fmt: skip
+UNUSED = {
+    "dispatcher.store.memory", "dispatcher.store.repair", "dispatcher.store.rotation",
+    "dispatcher.cli.tasks", "dispatcher.cli.upkeep", "dispatcher.cli.configure",
+}  # fmt: skip
+
+
+def imported(project: Path, *command: str) -> set[str]:
+    """Return the names of the modules that a command has imported."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("DISPATCHER_")}
+    argv = [sys.executable, "-c", PROGRAM, *command]
+    ended = subprocess.run(argv, cwd=project, env=environ, capture_output=True, text=True, check=True, timeout=60)
+    return set(ended.stderr.split())
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    for command in (("init",), ("add", "one"), ("add", "two")):
+        imported(tmp_path, *command)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [("status",), ("status", "--json"), ("claim", "--agent", "ann"), ("list",)])
+def test_the_commands_that_run_most_import_nothing_heavy(inbox: Path, command: tuple[str, ...]) -> None:
+    modules = imported(inbox, *command)
+    assert "dispatcher.store.filesystem" in modules, "the command has run"
+    # Shells and terminals set some of these up before any program of ours runs.
+    bare = set(subprocess.run([sys.executable, "-c", "import sys, typer; print(*sys.modules)"],
+                              capture_output=True, text=True, check=True, timeout=60).stdout.split())  # fmt: skip
+    top = {name.partition(".")[0] for name in modules - bare}
+    assert sorted(top & HEAVY) == []
+
+
+@pytest.mark.parametrize(("command", "own"), [(("status",), "views"), (("claim", "--agent", "ann"), "claims")])
+def test_a_command_imports_only_its_own_module(inbox: Path, command: tuple[str, ...], own: str) -> None:
+    modules = imported(inbox, *command)
+    assert f"dispatcher.cli.{own}" in modules
+    assert sorted(modules & UNUSED) == []
+
+
+def test_this_test_sees_what_is_imported(inbox: Path) -> None:
+    """A settings file that says something needs YAML, a new id needs hashlib."""
+    assert "hashlib" in imported(inbox, "add", "three")
+    (inbox / "INBOX" / "agents" / "Local Models" / "config.yaml").write_text("claim.lease: 60\n")
+    assert "yaml" in imported(inbox, "status")
