@@ -214,7 +214,7 @@ def test_after_the_last_attempt_the_task_is_failed_and_reopen_gives_new_ones(
     assert "3 times" in task(run, task_id)["result"]["note"]
     run("reopen", task_id, "--reason", "now it may work")
     assert task(run, task_id)["attempts"] == 0
-    assert claim(run) == f"{task_id}@4"
+    assert claim(run) == f"{task_id}@5"
 
 
 def test_a_task_waits_until_all_that_it_depends_on_is_completed(run: Run) -> None:

@@ -87,7 +87,7 @@ def test_an_archived_task_is_found_by_show_and_log_and_comes_back_by_reopen(run:
     assert kinds == ["task_added", "task_claimed", "task_completed", "pruned"]
     run("reopen", closed[0])
     assert folder_of(root, closed[0]) == "PENDING_TASKS"
-    assert claim(run, closed[0]) == f"{closed[0]}@2"
+    assert claim(run, closed[0]) == f"{closed[0]}@3", "reopening outdates what was claimed before"
     assert run("status", "--json").json["archived"] == 0
 
 
