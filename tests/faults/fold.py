@@ -179,6 +179,7 @@ class Fold:
         task = self.tasks[event["task"]]
         self._must(task.status in ("COMPLETED", "FAILED"), event, seq)
         task.status, task.archived = "PENDING", False
+        task.generation += 1  # which outdates every earlier claim
 
     def _task_restored(self, event: Record, seq: int) -> None:
         self._must(event["task"] not in self.tasks, event, seq)

@@ -17,6 +17,7 @@ Files = dict[str, bytes | None]
 """A folder's files by their paths in it, with their bytes; None for folders and what else is no file."""
 
 _CURSOR = "CACHE/cursor.json"
+_TEMPORARY = "CACHE/write.tmp"
 _JOURNAL = "JOURNAL.jsonl"
 
 
@@ -53,17 +54,26 @@ def digest(project: Path) -> str:
     """Return a name for everything that a command can see of a project's files, the same for a copy.
 
     That is names, kinds, modes, contents and which files are one; of the cursor how it relates to the
-    journal, instead of the inode and the times in it. The lock file's note is for people only.
+    journal, instead of the inode and the times in it. The lock file's note is for people only. Of the
+    temporary file only that it is there: it is made anew before it is written to (see `leftover`).
     """
     found = hashlib.blake2b(digest_size=16)
     twins: dict[int, str] = {}
     for path, full, state in _walk(str(project)):
         twin = twins.setdefault(state.st_ino, path)
-        data = None if path.endswith((".lock", _CURSOR)) else _bytes(full, state)
+        data = None if path.endswith((".lock", _TEMPORARY, _CURSOR)) else _bytes(full, state)
         found.update(f"{path}\0{state.st_mode}\0{twin}\0{None if data is None else len(data)}\0".encode())
         found.update(data or b"")
     found.update(_cursor_relation(project / ROOT))
     return found.hexdigest()
+
+
+def leftover(project: Path) -> int:
+    """Return the size of the temporary file, -1 if there is none."""
+    try:
+        return os.stat(project / ROOT / _TEMPORARY).st_size
+    except FileNotFoundError:
+        return -1
 
 
 def remove(folder: Path) -> None:

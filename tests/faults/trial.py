@@ -136,11 +136,17 @@ class Trial:
         tree.copy(self._ready, self._faulty)
         ended = self._play(fault)
         state = tree.digest(self._faulty)
-        if (self._states / state).exists():
-            tree.remove(self._faulty)
-        else:
-            self._faulty.rename(self._states / state)
+        self._keep(self._states / state)
         return Outcome(fault, ended, state)
+
+    def _keep(self, state: Path) -> None:
+        """Of states that differ in the temporary file alone keep the one that has most left in it."""
+        if state.exists():
+            if tree.leftover(state) >= tree.leftover(self._faulty):
+                tree.remove(self._faulty)
+                return
+            tree.remove(state)
+        self._faulty.rename(state)
 
     # What comes after
 

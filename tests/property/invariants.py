@@ -61,4 +61,4 @@ def check_files(found: dict[str, bytes], expected: dict[str, bytes], excused: It
     """I4, I5, I13: each task in the one folder that the ledger names, byte for byte; `excused` were touched by hand."""
     paths = (found.keys() | expected.keys()) - set(excused)
     differing = {p: (found.get(p), expected.get(p)) for p in paths if found.get(p) != expected.get(p)}
-    assert not differing
+    assert not differing, sorted(differing)
