@@ -19,11 +19,13 @@ from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment
 from dispatcher.errors import Locked
 from dispatcher.store.base import Change, Store
-from dispatcher.store.filesystem import LOCK, FilesystemStore
+from dispatcher.store.filesystem import FilesystemStore
 from tests.contract.opened import REDACTOR, added, happens, rows
 from tests.support import FakeClock
 
 LONG = 60.0
+LOCK = ".lock"
+"""The file's name is a promise: whoever wants to keep the state still locks it by that name."""
 Open = Callable[[float], FilesystemStore]
 
 HOLD = """

@@ -130,6 +130,18 @@ def test_a_flipped_bit_costs_no_good_record_behind_it(journal: Journal, where: i
 
 
 @examples(60)
+@given(journals(min_size=1), st.integers(2, 5))
+def test_a_number_left_out_shows_though_the_link_is_right(journal: Journal, step: int) -> None:
+    records, lines = journal
+    stamp = Stamp("add", "ann", "2027")
+    _, line = seal(records[-1].seq + step, records[-1].crc, 2, stamp, [{"type": "noted"}])
+    found = parse(b"".join([*lines, line]))
+    assert found.records == records
+    assert found.damage
+    assert f"{records[-1].seq + 1} was to follow" in found.damage.problem
+
+
+@examples(60)
 @given(journals(min_size=2), st.integers(0))
 def test_a_record_of_another_history_does_not_fit(journal: Journal, at: int) -> None:
     """It may be whole and rightly numbered: the link to the one before shows that it is foreign."""

@@ -39,7 +39,7 @@ LEASES = st.sampled_from([None, 30, 500])
 SECONDS = st.sampled_from([1, 29, 30, 99, 100, 101, 3600, 90_000])
 SAID = {"short": "short", "long": "long " * 200, "wide": "späť 🙂 " * 100}
 TEXTS = st.sampled_from([*SAID])  # names, so that a failure is short to read
-RULES = Rules(max_attempts=3, keep_closed=1, archive_after=1)
+RULES = Rules(max_attempts=3, keep_closed=1, archive_after=1, keep_progress=1)
 
 
 class TaskLife(RuleBasedStateMachine):
@@ -153,6 +153,24 @@ class TaskLife(RuleBasedStateMachine):
         for token in granted:
             self.hold(token, "progress", None, "long")
             self.world.clock.pass_time(seconds)
+            self.close(token, done, "short")
+        return multiple(*granted)
+
+    @rule(
+        target=tokens, task=ids, lease=st.sampled_from([30, 100]), beyond=st.sampled_from([-1, 0, 1, 59, 60, 61]),
+        wall=st.sampled_from([0, 0, -90_000, 90_000]), reboots=st.booleans(), done=st.booleans(),
+    )  # fmt: skip
+    def outlive(self, task: str, lease: int, beyond: int, wall: int, reboots: bool, done: bool) -> Any:  # noqa: ANN401 - as above
+        """Let a lease run out, or nearly, while clocks are set; then another wants the task, and the first closes it."""
+        granted = self.granted(
+            self.model.claim_one(task, "ann", lease, self.world.now()), Wanted("ann", 1, task), lease
+        )
+        self.clock("pass", lease + beyond - (7 if reboots else 0))
+        if reboots:
+            self.clock("reboot", 7)
+        self.world.clock.set_wall(wall)
+        granted += self.granted(self.model.claim("bob", 1, lease, self.world.now()), Wanted("bob"), lease)
+        for token in granted[:1]:
             self.close(token, done, "short")
         return multiple(*granted)
 

@@ -12,6 +12,8 @@ from threading import Event
 
 import pytest
 
+import dispatcher
+
 from dispatcher.errors import NotRegular, StorageError
 from dispatcher.files import TEMPORARY, Root, make_root
 
@@ -157,7 +159,8 @@ def test_an_append_that_fails_half_way_is_cut_back(root: Root, tmp_path: Path) -
     """A limit of the system lets six bytes in and refuses the rest: none of them may stay."""
     root.replace("file", b"0123456789")
     command = [sys.executable, "-c", APPEND_WITH_A_LIMIT, str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    environ = {**os.environ, "PYTHONPATH": str(Path(dispatcher.__file__).parents[1])}
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=60)
     assert ended.stdout == "StorageError File too large\n"
     assert (tmp_path / "file").read_bytes() == b"0123456789"
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import dispatcher
+
 # Runs one command in a fresh interpreter and prints what it has imported by then.
 PROGRAM = """
 import sys
@@ -33,6 +35,7 @@ UNUSED = {
 def imported(project: Path, *command: str) -> set[str]:
     """Return the names of the modules that a command has imported."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("DISPATCHER_")}
+    environ["PYTHONPATH"] = str(Path(dispatcher.__file__).parents[1])
     argv = [sys.executable, "-c", PROGRAM, *command]
     ended = subprocess.run(argv, cwd=project, env=environ, capture_output=True, text=True, check=True, timeout=60)
     return set(ended.stderr.split())
