@@ -114,15 +114,18 @@ def gaps_of_the_archive(root: Root, ledger: Ledger) -> list[str]:
 
 def restore_packs(root: Root) -> list[str]:
     """Write again every pack of archived tasks that is missing, from the whole history."""
-    present = set(root.names(archive.FOLDER))
     old = list(archive.records(root))
-    if not old:
+    made = [r.seq for r in old if any(e["type"] == "pruned" and e["archived"] for e in r.events)]
+    missing = [seq for seq in made if not root.is_regular(archive.pack_path(seq))]
+    if not missing:
         return []
     try:
         packs, _ = fold(empty(), old, root.full(archive.FOLDER))
     except Damaged as damage:
-        return [f"the packs of archived tasks could not be checked: {damage}"]
-    missing = [seq for seq in packs if archive.pack_path(seq).rpartition("/")[2] not in present]
+        return [
+            f"{archive.pack_path(seq)} is gone, and so is what it was made of: {damage.data['problem']}"
+            for seq in missing
+        ]
     for seq in missing:
         archive.write_pack(root, seq, packs[seq])
     return [f"{archive.pack_path(seq)}: remade from the old journal segments" for seq in missing]

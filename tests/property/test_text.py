@@ -129,3 +129,11 @@ def test_a_json_document_is_made_harmless_and_says_the_same(value: object, optio
     assert text.json_line_safe(safe) == safe
     assume(option == 0)
     assert b"\n" not in safe
+
+
+def test_every_harmful_character_is_harmless_in_json() -> None:
+    harmful = [chr(code) for code in range(0x110000) if is_harmful(chr(code)) and not 0xD800 <= code <= 0xDFFF]
+    invisible = [chr(code) for code in (0x200B, 0x2060, 0xE0001, 0xE0041, 0xE007F)]
+    safe = text.json_line_safe(orjson.dumps(harmful + invisible))
+    assert orjson.loads(safe) == harmful + invisible
+    assert safe.isascii()

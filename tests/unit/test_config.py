@@ -18,7 +18,7 @@ FILE = b"# mine\nclaim:\n  maxAttempts: 4\n  lease: 30\n"
 
 
 def value(file: bytes | None, environ: Mapping[str, str], flags: Mapping[str, object] | None = None) -> Value:
-    return config.load(file, "/root/config.yaml", environ, flags).value(KEY)
+    return config.load(file, "/state/config.yaml", environ, flags).value(KEY)
 
 
 def test_a_flag_goes_before_the_environment_and_that_before_the_file() -> None:
@@ -57,7 +57,7 @@ def test_values_are_of_their_settings_kind() -> None:
 @pytest.mark.parametrize(
     ("file", "environ", "flags", "where"),
     [
-        (b"claim:\n  maxAttempts: 0", {}, {}, "/root/config.yaml, line 2, column 3: claim.maxAttempts is '0', but it"),
+        (b"claim:\n  maxAttempts: 0", {}, {}, "/state/config.yaml, line 2, column 3: claim.maxAttempts is '0', but it"),
         (
             b"",
             {VARIABLE: "none"},

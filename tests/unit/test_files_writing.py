@@ -13,7 +13,6 @@ from threading import Event
 import pytest
 
 import dispatcher
-
 from dispatcher.errors import NotRegular, StorageError
 from dispatcher.files import TEMPORARY, Root, make_root
 
