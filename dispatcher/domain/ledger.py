@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from dispatcher.domain import events
@@ -57,10 +59,8 @@ class Ledger:
 
     def counts(self) -> dict[Status, int]:
         """Return how many rows have each status."""
-        found = dict.fromkeys(STATUSES, 0)
-        for row in self.rows.values():
-            found[row["status"]] += 1
-        return found
+        found = Counter(map(itemgetter("status"), self.rows.values()))
+        return {status: found[status] for status in STATUSES}
 
     # Folding
 

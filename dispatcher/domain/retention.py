@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment, to_iso
 from dispatcher.domain.record import Event
-from dispatcher.domain.task import CLOSED
+from dispatcher.domain.task import CLOSED, Row
 
 _DAY_MS = 86_400_000
 _SLACK_TASKS = 20
@@ -60,8 +60,8 @@ def plan(ledger: Ledger, limits: Limits, now: Moment) -> Plan:
 
 def due(ledger: Ledger, limits: Limits, now: Moment) -> bool:
     """Tell whether pruning by itself is worth it: well past a limit, so that it does not run at every command."""
-    counts = ledger.counts()
-    if sum(counts[status] for status in CLOSED) <= limits.keep_closed + _SLACK_TASKS and not _aged(ledger, limits, now):
+    closed = [r for r in ledger.rows.values() if r["status"] in CLOSED]
+    if len(closed) <= limits.keep_closed + _SLACK_TASKS and not _aged(closed, limits, now):
         return False
     return bool(plan(ledger, limits, now))
 
@@ -77,9 +77,8 @@ def event(decided: Plan, limits: Limits) -> Event:
     }
 
 
-def _aged(ledger: Ledger, limits: Limits, now: Moment) -> bool:
+def _aged(closed: list[Row], limits: Limits, now: Moment) -> bool:
     before = to_iso(now.wall - round((limits.archive_after_days + _SLACK_DAYS) * _DAY_MS))
     return any(
-        r["status"] == "COMPLETED" and (r["completed_at"] or "") < before and not r.get("archived")
-        for r in ledger.rows.values()
+        r["status"] == "COMPLETED" and (r["completed_at"] or "") < before and not r.get("archived") for r in closed
     )

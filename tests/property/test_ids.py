@@ -14,7 +14,7 @@ from dispatcher.errors import AmbiguousTask, InvalidInput, UnknownTask
 from tests.property.world import examples
 
 VALID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-TITLES = st.text(st.characters(exclude_categories=["Cs"]), max_size=120)
+TITLES = st.text(st.characters(exclude_categories=["Cs"]), max_size=120) | st.text("abc XY-", min_size=20, max_size=200)
 IDS = st.from_regex(VALID, fullmatch=True)
 CLOSE_IDS = st.lists(
     st.text("ab-", min_size=1, max_size=6).filter(VALID.fullmatch), min_size=1, max_size=12, unique=True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import orjson
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -89,6 +90,13 @@ def test_cut_keeps_the_longest_whole_beginning(words: str, limit: int) -> None:
     assert kept == words or len(words[: len(kept) + 1].encode()) > limit
 
 
+@pytest.mark.parametrize(
+    ("words", "columns"), [("abc", 3), ("日本", 4), ("e\u0301", 1), ("🙂!", 3), ("\uff46", 2), ("é…", 2)]
+)
+def test_wide_characters_take_two_columns_and_combining_ones_none(words: str, columns: int) -> None:
+    assert text.width(words) == columns
+
+
 @examples(200)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"])), st.integers(1, 30))
 def test_fit_keeps_within_the_columns(words: str, columns: int) -> None:
@@ -109,6 +117,7 @@ def test_one_line_keeps_the_words(foreign: str) -> None:
     assert folded.split() == foreign.split()
     assert folded == folded.strip()
     assert "  " not in folded
+    assert not [c for c in folded if c.isspace() and c != " "]
 
 
 JSON = st.recursive(

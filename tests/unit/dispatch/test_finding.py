@@ -15,7 +15,7 @@ from dispatcher.domain.redact import Redactor
 from dispatcher.domain.task import Task
 from dispatcher.errors import AmbiguousTask, DispatcherError, InvalidInput, Refused, UnknownTask
 from dispatcher.store.memory import MemoryStore
-from tests.contract.opened import Opened, completed
+from tests.contract.opened import Opened, added, completed, happens
 from tests.support import FakeClock
 
 
@@ -71,9 +71,14 @@ def test_what_left_the_ledger_is_found_in_the_archive(place: Place) -> None:
 
 def test_the_ledger_goes_first_unless_the_whole_id_is_that_of_an_archived_task(place: Place) -> None:
     assert place.find("write")[1] is None
-    found, document = place.find(place.ids["written"])
-    assert found == place.ids["written"] != place.ids["write"]
+    gone = place.ids["written"]
+    place.desk.store.transact("add", happens(added(gone + "0")))
+    assert place.find(gone + "0") == (gone + "0", None)
+    found, document = place.find(gone)
+    assert found == gone
     assert document
+    assert place.holder(Whose(claim=f"{gone}@1"))[0].task == gone
+    assert place.find(gone[:-1])[0] == gone + "0", "the beginning of an id means a task in the ledger"
 
 
 @pytest.mark.parametrize("given", ["", " ", "nobody", "../parse", "parse/../x", "é", "@", "old\n\nx"])

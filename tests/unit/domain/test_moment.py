@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from dispatcher.domain.moment import Moment, from_iso, spoken, to_iso
@@ -26,6 +29,22 @@ def test_a_timestamp_looks_like_this() -> None:
 )
 def test_dates_and_times_are_read_as_utc_unless_they_say_otherwise(text: str, wall: int) -> None:
     assert from_iso(text) == wall
+
+
+@pytest.fixture(params=["Pacific/Kiritimati", "America/St_Johns", "UTC"])
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Run the test as on a machine in that time zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", request.param)
+        time.tzset()
+        yield request.param
+    time.tzset()
+
+
+@pytest.mark.usefixtures("zone")
+def test_the_zone_of_the_machine_does_not_matter() -> None:
+    assert from_iso("2027-01-15T08:00") == 1_800_000_000_000
+    assert to_iso(1_800_000_000_000) == "2027-01-15T08:00:00.000Z"
 
 
 @pytest.mark.parametrize("text", ["", "now", "2027-13-01", "2027-01-32", "15.1.2027", "1800000000", "2027-01-15T25:00"])
