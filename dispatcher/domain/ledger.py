@@ -31,7 +31,8 @@ class Ledger:
         head: checksum of the last record, GENESIS before the first.
         writers: per writer, how many records it has written (a vector clock).
         added: tasks ever added. dropped: of these, how many have left the ledger for the archive.
-        encoded: rows as bytes, where they are known; a row that changes is taken out.
+        section: the rows as the ledger file that this state was read from has them, None if it was not.
+        replaced: of the rows changed since, what they were there; None for a new one.
     """
 
     def __init__(self, load: Callable[[Row], Task]) -> None:
@@ -39,7 +40,8 @@ class Ledger:
         self.head = GENESIS
         self.writers: dict[str, int] = {}
         self.rows: dict[str, Row] = {}
-        self.encoded: dict[str, bytes] = {}
+        self.section: bytes | None = None
+        self.replaced: dict[str, Row | None] = {}
         self.added = 0
         self.dropped = 0
         self.pruned_at: str | None = None
@@ -78,9 +80,10 @@ class Ledger:
         for task_id in self._changed:
             if task_id in self.rows:
                 file = encode(self._tasks[task_id])
-                changed.append(Changed(task_id, file, self.rows[task_id].get("status")))
+                old = self.rows[task_id]
+                changed.append(Changed(task_id, file, old.get("status")))
+                self.replaced.setdefault(task_id, old if "id" in old else None)
                 self.rows[task_id] = row_of(self._tasks[task_id], checksum(file))
-                self.encoded.pop(task_id, None)
         self._changed = {}
         return changed
 
@@ -112,6 +115,7 @@ class Ledger:
         self._dropped[task_id] = self.task(task_id)
         del self.rows[task_id]
         del self._tasks[task_id]
+        self.section = None
         self.dropped += 1
 
     # Checkpoints

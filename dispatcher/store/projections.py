@@ -21,6 +21,7 @@ MAX_TASK_BYTES = 1 << 24
 _HEAD = b'{"checksum":"'
 _SUM_AT = slice(len(_HEAD), len(_HEAD) + 8)
 _NO_SUM = b"00000000"
+_FEW = 16
 # A title cannot hold these: JSON text has no bare line ends.
 _BEFORE_ROWS, _BETWEEN, _AFTER_ROWS = b',"tasks":[\n', b",\n", b"\n],"
 
@@ -51,8 +52,10 @@ def render_ledger(ledger: Ledger) -> bytes:
         "summary": {status.lower(): n for status, n in ledger.counts().items()},
     }
     tail = {"totals": {"added": ledger.added, "archived": ledger.dropped}, "writers": ledger.writers}
-    dumps, option, encoded = orjson.dumps, orjson.OPT_SORT_KEYS, ledger.encoded
-    rows = _BETWEEN.join([encoded.get(i) or dumps(row, option=option) for i, row in ledger.rows.items()])
+    dumps, option = orjson.dumps, orjson.OPT_SORT_KEYS
+    rows = _patched_rows(ledger)
+    if rows is None:
+        rows = _BETWEEN.join([dumps(row, option=option) for row in ledger.rows.values()])
     after_sum = b"".join(
         (
             b'",', dumps(head, option=option)[1:-1], _BEFORE_ROWS, rows,
@@ -77,10 +80,27 @@ def parse_ledger(data: bytes, load: Callable[[Row], Task]) -> Ledger | None:
     ledger.added, ledger.dropped = fields["totals"]["added"], fields["totals"]["archived"]
     ledger.pruned_at, ledger.pruned_count = fields["pruned_at"], fields["pruned_count"]
     ledger.rows = {row["id"]: row for row in fields["tasks"]}
-    # A command changes few rows: the bytes of the others go back as they came.
     first, last = data.find(_BEFORE_ROWS) + len(_BEFORE_ROWS), data.rfind(_AFTER_ROWS)
-    ledger.encoded = dict(zip(ledger.rows, data[first:last].split(_BETWEEN), strict=False))
+    ledger.section = data[first:last] if ledger.rows else b""
     return ledger
+
+
+def _patched_rows(ledger: Ledger) -> bytes | None:
+    """Return the rows' bytes as they were read, with the few that a command changes put in; None if that will not do."""
+    section = ledger.section
+    if section is None or len(ledger.replaced) > _FEW:
+        return None
+    for task_id, old in ledger.replaced.items():
+        new = orjson.dumps(ledger.rows[task_id], option=orjson.OPT_SORT_KEYS)
+        if old is None:
+            section = section + _BETWEEN + new if section else new
+            continue
+        line = orjson.dumps(old, option=orjson.OPT_SORT_KEYS)
+        at = section.find(line)
+        if at < 0:
+            return None
+        section = b"".join((section[:at], new, section[at + len(line) :]))
+    return section
 
 
 def _sum(after_sum: bytes | memoryview) -> bytes:
