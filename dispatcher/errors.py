@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     NO_INBOX = 9
     CONFIG = 10
     TOO_NEW = 11
+    NOT_RUN = 12
     INTERNAL = 70
     INTERRUPTED = 130
     OUTPUT_CLOSED = 141
@@ -77,6 +78,10 @@ class Refused(DispatcherError):
     """{task}: {why}"""
 
     exit_code = ExitCode.REFUSED
+
+
+class NotVerified(Refused):
+    """{task}: {why}"""
 
 
 class StaleClaim(Refused):
@@ -141,3 +146,10 @@ class TooNew(DispatcherError):
     """{file}: {problem}; it was written by a newer version, upgrade dispatcher"""
 
     exit_code = ExitCode.TOO_NEW
+
+
+class TestsNotRun(DispatcherError):
+    """the tests did not run: {problem}"""
+
+    exit_code = ExitCode.NOT_RUN
+    __test__ = False  # pytest would take it for a test case by its name

@@ -20,11 +20,12 @@ from dispatcher.errors import DispatcherError, ExitCode, InvalidInput
 # Per command: the module that has it. Only the one that is called is imported.
 COMMANDS = {
     "init": "upkeep",
+    "scan": "testing",
     "add": "tasks",
     "edit": "tasks",
     "mute": "tasks",
     "claim": "claims",
-    "complete": "claims",
+    "complete": "testing",
     "fail": "claims",
     "release": "claims",
     "heartbeat": "claims",
@@ -36,6 +37,7 @@ COMMANDS = {
     "log": "views",
     "prune": "upkeep",
     "rebuild": "upkeep",
+    "schedule": "schedule",
     "config": "configure",
 }
 # Newer typers carry a click of their own, so its base error is reached through the one that they export.

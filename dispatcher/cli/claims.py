@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dispatcher.cli import render
+from dispatcher.cli import document, render
 from dispatcher.cli.composition import open_desk
 from dispatcher.cli.options import Agent, Json, Kind, Labels, Lease, SomeTask, Token, UnderPath
 from dispatcher.dispatch import claims
@@ -47,32 +47,9 @@ def claim_command(
     else:
         for number, one in enumerate(granted.claims):
             render.line("\n---\n") if number else None
-            render.task(one.task, str(one.token))
+            document.task(one.task, str(one.token))
         render.hint(f"finish with 'dispatcher complete --claim {granted.claims[0].token}', or fail, or release")
-    _keep_small(desk, granted.ledger)
-
-
-def complete_command(
-    task: SomeTask = None,
-    claim: Token = None,
-    agent: Agent = None,
-    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What was done.")] = "",
-    json: Json = False,
-) -> None:
-    """Close a claimed task as done.
-
-    Example: dispatcher complete --claim parse-1f2e3d4c@1 --note "off by one"
-    """
-    desk = open_desk()
-    closed = claims.complete(desk, Whose(task, claim, agent), note)
-    result = closed.task["result"]
-    if json:
-        render.json(closed.task)
-    elif closed.again:
-        render.line(f"{closed.task['id']} was completed by this claim before")
-    elif result and not result["verified"]:
-        render.line(f"completed {closed.task['id']}, unverified: {result.get('unverified_because')}")
-    _keep_small(desk, closed.ledger)
+    keep_small(desk, granted.ledger)
 
 
 def fail_command(
@@ -92,7 +69,7 @@ def fail_command(
     closed = claims.fail(desk, Whose(task, claim, agent), reason)
     again = " before" if closed.again else ""
     render.json(closed.task) if json else render.line(f"failed {closed.task['id']}{again}")
-    _keep_small(desk, closed.ledger)
+    keep_small(desk, closed.ledger)
 
 
 def release_command(
@@ -141,7 +118,7 @@ def progress_command(
     render.json(noted) if json else render.line(f"noted on {noted['id']} ({kept} kept)")
 
 
-def _keep_small(desk: Desk, ledger: Ledger) -> None:
+def keep_small(desk: Desk, ledger: Ledger) -> None:
     """Prune if that is due: the user's command has succeeded and has been answered."""
     from dispatcher.dispatch import upkeep
 

@@ -54,6 +54,12 @@ def find_root() -> Path:
     raise NoInbox(where=f"in {here} or above")
 
 
+def find_project() -> Path:
+    """Return the folder whose tests are run: the one that holds the INBOX, else the working directory."""
+    root = find_root()
+    return root.parents[2] if root.parts[-3:] == ROOT.parts else Path.cwd()
+
+
 def make_new_root(project: Path) -> Path:
     """Return where `init` puts the state of a project, and make the folder."""
     if _Call.root is None and not project.is_dir():

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -14,7 +14,10 @@ from dispatcher import text
 from dispatcher.cli import streams
 from dispatcher.domain.moment import Moment, from_iso, spoken
 from dispatcher.domain.record import Record
-from dispatcher.domain.task import Row, Task
+from dispatcher.domain.task import Row
+
+if TYPE_CHECKING:
+    from dispatcher.dispatch.scan import Scanned
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _STATUS_STYLE = {"PENDING": "cyan", "ACTIVE": "yellow", "COMPLETED": "green", "FAILED": "red"}
@@ -103,64 +106,65 @@ def _who(row: Row, iso: str) -> str:
         return "muted"
     if row.get("archived"):
         return "archived"
+    if row.get("held") and row["status"] in ("PENDING", "FAILED"):
+        return "held"
     if row["attempts"] and row["status"] == "PENDING":
         return "1 try" if row["attempts"] == 1 else f"{row['attempts']} tries"
     return "-"
 
 
 def _tags(row: Row) -> str:
-    return f" [{' '.join(row['labels'])}]" if row["labels"] else ""
+    tags = [*row["labels"], _size(row)] if row.get("tests", 1) > 1 else row["labels"]
+    return f" [{', '.join(tags)}]" if tags else ""
 
 
-# One task
+# A scan
 
 
-def task(document: Task, token: str | None = None) -> None:
-    """Print a task as Markdown."""
-    line(f"# {document['title']}")
-    line()
-    if token:
-        line(f"- claim: {token}")
-    line(f"- task: {document['id']} ({document['kind']}, priority {document['priority']})")
-    line(f"- status: {_standing(document)}")
-    for name, values in (
-        ("labels", document["labels"]), ("paths", document["paths"]), ("waits for", document["depends_on"]),
-    ):  # fmt: skip
-        if values:
-            line(f"- {name}: {', '.join(values)}")
-    if muted := document["muted"]:
-        line(f"- muted: until {muted['until'] or 'further notice'}: {text.one_line(muted['reason'])}")
-    line(f"- created: {document['created_at']}")
-    if document["body"]:
-        line(f"\n{document['body']}")
-    _log_of(document)
+def scan(done: Scanned) -> None:
+    """Print what a scan has changed, and what it came to."""
+    kinds = (("new", "red", done.added), ("back again", "red", done.reopened), ("changed", "yellow", done.changed),
+             ("resolved", "green", done.resolved))  # fmt: skip
+    rows = [
+        [(name, style), (row["id"], "bold"), (_size(row), "dim"), (row["title"], "")]
+        for name, style, rows in kinds
+        for row in rows
+    ]
+    rows += [[("held open", "yellow"), (i, "bold"), ("", ""), (why, "")] for i, why in done.held.items()]
+    _table(rows)
+    facts = done.facts
+    names = (("passed", "passed"), ("failed", "failed"), ("error", "errors"), ("skipped", "skipped"),
+             ("xfailed", "expected to fail"), ("xpassed", "passed against expectation"))  # fmt: skip
+    shown = [f"{facts[key]:,} {words}" for key, words in names if key in facts]
+    shown += [text.count(done.uncollected, "collection error")] if done.uncollected else []
+    ran = f"{facts['collected']:,} tests in {facts['seconds']:.1f} s"
+    line(f"{ran}, Python {facts['python']} {done.interpreter.why}: {', '.join(shown) or 'none was run'}")
+    if "stopped" in facts:
+        line(f"not all were run: {facts['stopped']}; what was seen is kept, and nothing was closed")
+    elif done.filtered:
+        line("only a part was asked for: nothing was closed")
+    if done.open_rows:
+        line(f"{text.count(len(done.open_rows), 'task')} to do")
 
 
-def _standing(document: Task) -> str:
-    if claim := document["claim"]:
-        return f"{document['status']}, claimed by {claim['agent']} until {claim['lease']['expires_at']}"
-    words: str = document["status"]
-    if result := document["result"]:
-        words += f" by {result['agent']} on {result['at']}"
-        if result["outcome"] == "completed" and not result["verified"]:
-            words += f", unverified ({result.get('unverified_because', 'no reason given')})"
-    if document["archived_at"]:
-        words += f", archived {document['archived_at']}"
-    if document["not_before"]:
-        words += f", held back until {document['not_before']}"
-    return words
+def scan_json(done: Scanned, code: int) -> None:
+    """Print what a scan has changed as JSON."""
+    lists = {name: getattr(done, name) for name in ("added", "reopened", "changed", "resolved")}
+    facts = {**done.facts, "filtered": done.filtered, "python_path": done.interpreter.path}
+    json(
+        {
+            **lists,
+            "held": done.held,
+            "failing_items": done.failing,
+            "to_do": len(done.open_rows),
+            "run": facts,
+            "exit_code": code,
+        }
+    )
 
 
-def _log_of(document: Task) -> None:
-    if document["attempt_log"]:
-        line("\n## Attempts\n")
-        for attempt in document["attempt_log"]:
-            said = f": {text.one_line(attempt['note'])}" if attempt.get("note") else ""
-            line(f"{attempt['generation']}. {attempt['outcome']} by {attempt['agent']}, {attempt['ended_at']}{said}")
-    if document["progress"]:
-        line("\n## Progress\n")
-        for step in document["progress"]:
-            line(f"- {step['at']} {step['agent']}: {text.one_line(step['text'])}")
+def _size(row: Row) -> str:
+    return text.count(row.get("tests", 1), "test")
 
 
 # The whole
@@ -183,6 +187,8 @@ def status(data: dict[str, Any]) -> None:
         line(f"{agent['agent']}: {agent['task']}@{agent['generation']}, {ends}")
     context = data["context"]
     share = f"{context['usage_percent']:g} % of {context['window']:,}"
+    if scan := data["last_scan"]:
+        line(f"last scan: {spoken(scan['seconds'])} ago, {scan['said']}")
     line(f"ledger: {text.count(context['ledger_tasks'], 'task')}, about {context['ledger_tokens']:,} tokens ({share})")
     if context["warning"]:
         line(

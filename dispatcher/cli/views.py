@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dispatcher.cli import render
+from dispatcher.cli import document, render
 from dispatcher.cli.composition import open_desk
 from dispatcher.cli.options import Json, Kind, Labels, TaskId, UnderPath, complete_ids
 from dispatcher.dispatch import views
@@ -47,7 +47,7 @@ def list_command(
     elif rows:
         render.tasks(rows, desk.clock())
     else:
-        render.note("no task fits" if wanted != views.Filter() else "no tasks yet; 'dispatcher add' makes one")
+        render.note("no task fits" if wanted != views.Filter() else "no tasks yet; 'dispatcher scan' makes some")
 
 
 def show_command(task: TaskId, json: Json = False) -> None:
@@ -55,8 +55,8 @@ def show_command(task: TaskId, json: Json = False) -> None:
 
     Example: dispatcher show parse --json | jq .attempt_log
     """
-    document = views.show(open_desk(), task)
-    render.json(document) if json else render.task(document)
+    shown = views.show(open_desk(), task)
+    render.json(shown) if json else document.task(shown)
 
 
 def status_command(json: Json = False) -> None:

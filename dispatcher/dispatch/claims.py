@@ -22,8 +22,6 @@ MAX_WAIT = 31_536_000.0
 _LONGEST_NAP = 1.0
 """Seconds between two looks while waiting: a lease may run out without anything happening."""
 
-UNVERIFIED = "made by hand: it names no tests to run"
-
 
 class Claimed(NamedTuple):
     """A claim that was granted."""
@@ -104,7 +102,7 @@ def release(desk: Desk, whose: Whose, reason: str) -> Task:
 
     def decide(task: Task, held: Holder, _now: Moment) -> Event:
         lifecycle.check_holder(task, held)
-        return {"type": "task_released", **_said_by(task), **_note(why)}
+        return {"type": "task_released", **said_by(task), **note_of(why)}
 
     return _as_holder(desk, "release", whose, decide)
 
@@ -117,23 +115,9 @@ def progress(desk: Desk, whose: Whose, line: str) -> Task:
     def decide(task: Task, held: Holder, _now: Moment) -> Event:
         lifecycle.check_holder(task, held)
         keep = desk.settings.number("prune.keepProgress")
-        return {"type": "progress_noted", **_said_by(task), "text": said, "keep": keep}
+        return {"type": "progress_noted", **said_by(task), "text": said, "keep": keep}
 
     return _as_holder(desk, "progress", whose, decide)
-
-
-def complete(desk: Desk, whose: Whose, note: str) -> Done:
-    """Close a task as done. A task made by hand has nothing to verify, which its result says."""
-    said = intake.text(desk, "note", note)
-
-    def decide(task: Task, held: Holder, _now: Moment) -> Event | None:
-        if lifecycle.closed_already(task, held, "completed"):
-            return None
-        lifecycle.check_may_close(task, held)
-        unverified = {"verified": False, "unverified_because": UNVERIFIED}
-        return {"type": "task_completed", **_said_by(task), **unverified, **_note(said)}
-
-    return _done(desk, "complete", whose, decide)
 
 
 def fail(desk: Desk, whose: Whose, reason: str) -> Done:
@@ -144,9 +128,9 @@ def fail(desk: Desk, whose: Whose, reason: str) -> Done:
         if lifecycle.closed_already(task, held, "failed"):
             return None
         lifecycle.check_may_close(task, held)
-        return {"type": "task_failed", **_said_by(task), "note": said}
+        return {"type": "task_failed", **said_by(task), "note": said}
 
-    return _done(desk, "fail", whose, decide)
+    return done(desk, "fail", whose, decide)
 
 
 def _check_order(desk: Desk, whose: Whose, line: str) -> None:
@@ -160,10 +144,10 @@ Decision = Callable[[Task, Holder, Moment], Event | None]
 
 
 def _as_holder(desk: Desk, command: str, whose: Whose, decide: Decision) -> Task:
-    return _done(desk, command, whose, decide).task
+    return done(desk, command, whose, decide).task
 
 
-def _done(desk: Desk, command: str, whose: Whose, decide: Decision) -> Done:
+def done(desk: Desk, command: str, whose: Whose, decide: Decision) -> Done:
     """Run a holder's command: find whose claim it is, decide on its task, return the task as it is then."""
     met: list[Task] = []
 
@@ -181,10 +165,12 @@ def _done(desk: Desk, command: str, whose: Whose, decide: Decision) -> Done:
     return Done(task, commit.record is None, commit.ledger)
 
 
-def _said_by(task: Task) -> Event:
+def said_by(task: Task) -> Event:
+    """Return the fields of an event that name the task and whose claim it is."""
     agent, generation = lifecycle.holder_of(task)
     return {"task": task["id"], "agent": agent, "generation": generation}
 
 
-def _note(text: str) -> Event:
+def note_of(text: str) -> Event:
+    """Return the field of an event that holds a note, if there is one."""
     return {"note": text} if text else {}

@@ -63,8 +63,8 @@ def _fill_in(store: Store, value: Any) -> None:  # noqa: ANN401 - any JSON data
             _fill_in(store, item)
     if isinstance(value, dict):
         for key in [k for k in value if k.endswith("_blob")]:
-            if (text_of := store.text(value[key])) is not None:
-                value[key.removesuffix("_blob")] = text_of
+            if (kept := store.bulk(value[key])) is not None:
+                value[key.removesuffix("_blob")] = kept
                 del value[key]
         for item in value.values():
             _fill_in(store, item)

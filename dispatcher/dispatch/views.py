@@ -98,6 +98,7 @@ def _status_of(desk: Desk, ledger: Ledger, now: Moment) -> dict[str, Any]:
         "archived": ledger.dropped,
         "agents": _agents(rows, now),
         "oldest_pending": _age(oldest, now) if oldest else None,
+        "last_scan": _last_scan(ledger, now),
         "pruned_at": ledger.pruned_at,
         "pruned_count": ledger.pruned_count,
         "context": _context(desk, ledger, now),
@@ -121,6 +122,16 @@ def _agents(rows: Any, now: Moment) -> list[dict[str, Any]]:  # noqa: ANN401 - a
 def _age(row: Row, now: Moment) -> dict[str, Any]:
     seconds = max(0, (now.wall - from_iso(row["created_at"])) // 1000)
     return {"task": row["id"], "created_at": row["created_at"], "seconds": seconds}
+
+
+def _last_scan(ledger: Ledger, now: Moment) -> dict[str, Any] | None:
+    scan = ledger.last_scan
+    if scan is None:
+        return None
+    facts = scan["facts"]
+    bad = facts.get("failed", 0) + facts.get("error", 0)
+    said = f"{facts['collected']:,} tests, {bad:,} failing" + ("" if scan["finished"] else ", not finished")
+    return {**scan, "seconds": max(0, (now.wall - from_iso(scan["at"])) // 1000), "said": said}
 
 
 def _context(desk: Desk, ledger: Ledger, now: Moment) -> dict[str, Any]:

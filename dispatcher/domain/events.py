@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Protocol
+from typing import Any, Protocol
 
 from dispatcher.domain.record import Event, Record
-from dispatcher.domain.task import KEPT_ATTEMPTS, Attempt, Mute, Result, Task, new_task
+from dispatcher.domain.task import KEPT_ATTEMPTS, Attempt, Check, Mute, Result, Task, new_task
 
 
 class UnknownEvent(Exception):
@@ -30,6 +30,7 @@ class Tasks(Protocol):
     pruned_count: int
     added: int
     dropped: int
+    last_scan: dict[str, Any] | None
 
     def put(self, task: Task) -> None:
         """Take a new task in."""
@@ -42,6 +43,7 @@ class Tasks(Protocol):
 
 
 Handler = Callable[[Tasks, Event, Record], None]
+_FAILURE_FIELDS = ("failure", "tests", "test_count", "detail_blob")
 _HANDLERS: dict[str, Handler] = {}
 
 
@@ -76,7 +78,7 @@ def _nothing(_tasks: Tasks, _event: Event, _record: Record) -> None:
 @_on("task_added")
 def _added(tasks: Tasks, event: Event, record: Record) -> None:
     task = new_task(event["task"], event["title"], record.at, record.seq)
-    _assign(task, event, "kind", "body", "body_blob", "priority", "labels", "depends_on", "paths")
+    _assign(task, event, "kind", "body", "body_blob", "priority", "labels", "depends_on", "paths", *_FAILURE_FIELDS)
     tasks.put(task)
     tasks.added += 1
 
@@ -87,6 +89,37 @@ def _edited(tasks: Tasks, event: Event, record: Record) -> None:
     if "body" in event:
         task.pop("body_blob", None)
     _assign(task, event, "title", "body", "body_blob", "priority", "labels", "depends_on", "paths")
+
+
+@_on("failure_changed")
+def _failure_changed(tasks: Tasks, event: Event, record: Record) -> None:
+    """A task that a scan has made now stands for these failures."""
+    task = tasks.change(event["task"], record.seq)
+    _assign(task, event, "title", "paths", "labels", *_FAILURE_FIELDS)
+
+
+@_on("scan_finished")
+def _scan_finished(tasks: Tasks, event: Event, record: Record) -> None:
+    tasks.last_scan = {"at": record.at, **{key: event[key] for key in ("facts", "finished", "filtered")}}
+
+
+@_on("scan_noted")
+def _scan_noted(tasks: Tasks, event: Event, record: Record) -> None:
+    task = tasks.change(event["task"], record.seq)
+    task["scan"] = {
+        "at": record.at,
+        "failing": event["failing"],
+        "passing": event["passing"],
+        "held_open": event["held_open"],
+    }
+
+
+@_on("verification_failed")
+def _verification_failed(tasks: Tasks, event: Event, record: Record) -> None:
+    check: Check = {"at": record.at, "agent": event["agent"], "generation": event["generation"], "why": event["why"]}
+    if "why_blob" in event:
+        check["why_blob"] = event["why_blob"]
+    tasks.change(event["task"], record.seq)["last_check"] = check
 
 
 @_on("task_muted")
@@ -164,6 +197,9 @@ def _reopened(tasks: Tasks, event: Event, record: Record) -> None:
     task["generation"] += 1  # an old claim, even a late one, is not for what is to be done now
     task["attempts"] = 0
     task["result"] = task["completed_at"] = task["closed_seq"] = task["archived_at"] = task["not_before"] = None
+    task.pop("scan", None)
+    if event.get("regression"):
+        task["regressions"] = task.get("regressions", 0) + 1
 
 
 @_on("progress_noted")
@@ -212,7 +248,7 @@ def _finished(tasks: Tasks, event: Event, record: Record, outcome: str) -> None:
         "at": record.at,
         "verified": event.get("verified", False),
     }
-    for key in ("unverified_because", "note", "note_blob"):
+    for key in ("unverified_because", "note", "note_blob", "resolved", "commit", "allowed", "tests_run"):
         if key in event:
             result[key] = event[key]
     task["status"] = "COMPLETED" if outcome == "completed" else "FAILED"

@@ -30,6 +30,7 @@ class Ledger:
     Attributes:
         head: checksum of the last record, GENESIS before the first.
         writers: per writer, how many records it has written (a vector clock).
+        last_scan: when the tests were run last and what came of it, None before the first time.
         added: tasks ever added. dropped: of these, how many have left the ledger for the archive.
         section: the rows as the ledger file that this state was read from has them, None if it was not.
         replaced: of the rows changed since, what they were there; None for a new one.
@@ -46,6 +47,7 @@ class Ledger:
         self.dropped = 0
         self.pruned_at: str | None = None
         self.pruned_count = 0
+        self.last_scan: dict[str, Any] | None = None
         self._load = load
         self._tasks: dict[str, Task] = {}
         self._changed: dict[str, None] = {}
@@ -130,6 +132,7 @@ class Ledger:
             "dropped": self.dropped,
             "pruned_at": self.pruned_at,
             "pruned_count": self.pruned_count,
+            "last_scan": self.last_scan,
             "tasks": [self.task(task_id) for task_id in self.rows],
         }
 
@@ -143,6 +146,7 @@ def from_checkpoint(state: dict[str, Any]) -> Ledger:
     ledger.seq, ledger.head, ledger.writers = state["seq"], state["head"], state["writers"]
     ledger.added, ledger.dropped = state["added"], state["dropped"]
     ledger.pruned_at, ledger.pruned_count = state["pruned_at"], state["pruned_count"]
+    ledger.last_scan = state.get("last_scan")
     return ledger
 
 

@@ -15,6 +15,8 @@ from dispatcher.domain.task import CLOSED, OPEN, Row, Task, row_kind
 from dispatcher.errors import InvalidInput, NothingToClaim, Refused, StaleClaim, WrongAgent
 
 MAX_BACKOFF = 3600.0
+MOST_EXPIRIES = 5000
+"""Leases that one command ends: a record has room for so many. The next command ends the next ones."""
 
 
 class ClaimPolicy(NamedTuple):
@@ -63,7 +65,7 @@ def claim(ledger: Ledger, wanted: Wanted, policy: ClaimPolicy, now: Moment) -> t
     expiries = expire(ledger, policy, now)
     if wanted.task:
         refuse_unclaimable(ledger, ledger.rows[wanted.task], expiries, now)
-    ready = claimable(ledger, expiries, now)
+    ready = claimable(ledger, expiries, now, held_too=wanted.task is not None)
     if wanted[2:] != _ANY:
         ready = (row for row in ready if _fits(row, wanted))
     # As stable as sorting: tasks of one scan stay in its order.
@@ -85,7 +87,7 @@ def claim(ledger: Ledger, wanted: Wanted, policy: ClaimPolicy, now: Moment) -> t
 
 
 def expire(ledger: Ledger, policy: ClaimPolicy, now: Moment) -> dict[str, Event]:
-    """Return, per task whose lease has run out, the event that ends its claim."""
+    """Return, per task whose lease has run out, the event that ends its claim; MOST_EXPIRIES at most."""
     ended: dict[str, Event] = {}
     for row in ledger.rows.values():
         if row["status"] != "ACTIVE" or not lease.lapsed(row["lease"], now):
@@ -107,22 +109,26 @@ def expire(ledger: Ledger, policy: ClaimPolicy, now: Moment) -> dict[str, Event]
             if pause > 0:  # counted from the end of the lease, however late that is noticed
                 event["not_before"] = to_iso(now.wall + round(pause * 1000))
         ended[row["id"]] = event
+        if len(ended) == MOST_EXPIRIES:
+            break
     return ended
 
 
-def claimable(ledger: Ledger, expiries: dict[str, Event], now: Moment) -> Iterator[Row]:
-    """Yield the rows that may be claimed once `expiries` have happened."""
+def claimable(ledger: Ledger, expiries: dict[str, Event], now: Moment, *, held_too: bool = False) -> Iterator[Row]:
+    """Yield the rows that may be claimed once `expiries` have happened, held ones only if asked for."""
     iso = now.iso
     for row in ledger.rows.values():
         if row["status"] == "PENDING":
             # Most rows have nothing that could hold them back, and there may be very many.
-            if not ("not_before" in row or "muted_until" in row or "depends_on" in row):
+            if not ("not_before" in row or "muted_until" in row or "depends_on" in row or "held" in row):
                 yield row
                 continue
             not_before = row.get("not_before")
         elif row["status"] == "ACTIVE" and (event := expiries.get(row["id"])) and event["to"] == "PENDING":
             not_before = event.get("not_before")
         else:
+            continue
+        if "held" in row and not held_too:
             continue
         if not _held_back(row, iso, not_before, now) and _dependencies_met(ledger, row):
             yield row

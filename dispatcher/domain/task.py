@@ -79,12 +79,37 @@ class Result(TypedDict):
     unverified_because: NotRequired[str]
     note: NotRequired[str]
     note_blob: NotRequired[str]
+    resolved: NotRequired[bool]
+    commit: NotRequired[str]
+    allowed: NotRequired[str]
+    tests_run: NotRequired[int]
+
+
+class Check(TypedDict):
+    """Why the last attempt to complete a task was refused after its tests had run."""
+
+    at: str
+    agent: str
+    generation: int
+    why: str
+    why_blob: NotRequired[str]
+
+
+class ScanNote(TypedDict):
+    """What the last scan that changed anything saw of a task's tests; `held_open` says why it did not close it."""
+
+    at: str
+    failing: int
+    passing: int
+    held_open: str | None
 
 
 class Task(TypedDict):
     """A whole task: what an agent needs without asking anything else.
 
-    A key that ends in `_blob` names where the full text is when its neighbour was cut short.
+    A key that ends in `_blob` names where the full text is when its neighbour was cut short. A task of the
+    kind "test" has `failure` (a domain.failure.Failure without its detail, of the representative test), the
+    first of its `tests`, how many there are, and in `detail_blob` everything else, which is put back as `detail` where a task is read.
     """
 
     schema_version: int
@@ -113,12 +138,21 @@ class Task(TypedDict):
     closed_seq: int | None
     archived_at: str | None
     changed_seq: int
+    failure: NotRequired[dict[str, Any]]
+    tests: NotRequired[list[str]]
+    test_count: NotRequired[int]
+    detail_blob: NotRequired[str]
+    detail: NotRequired[dict[str, Any]]
+    scan: NotRequired[ScanNote]
+    last_check: NotRequired[Check]
+    regressions: NotRequired[int]
 
 
 class Row(TypedDict):
     """A task in the ledger: enough to list it and to decide what may be done with it.
 
-    `sum` is the CRC-32 of the task's file. Optional keys are there only when they say something.
+    `sum` is the CRC-32 of the task's file. Optional keys are there only when they say something. `held`: its
+    tests no longer fail, but a person has to look at why they do not.
     """
 
     id: str
@@ -144,6 +178,8 @@ class Row(TypedDict):
     progress: NotRequired[int]
     closed_seq: NotRequired[int]
     archived: NotRequired[bool]
+    tests: NotRequired[int]
+    held: NotRequired[bool]
 
 
 FOR_EVER = "9999-12-31T23:59:59.999Z"
@@ -221,6 +257,10 @@ def row_of(task: Task, file_sum: str) -> Row:
         row["muted_until"] = muted["until"] or FOR_EVER
     if task["archived_at"]:
         row["archived"] = True
+    if "test_count" in task:
+        row["tests"] = task["test_count"]
+        if (scan := task.get("scan")) and scan["held_open"]:
+            row["held"] = True
     return row  # type: ignore[return-value] # built key by key for speed
 
 

@@ -29,6 +29,9 @@ from dispatcher.text import cut
 T = TypeVar("T")
 
 MAX_RECORD_BYTES = 8_000_000
+BULK = ("detail",)
+"""Fields that hold any JSON data and go into a blob as a whole."""
+
 EXCERPT_BYTES = 600
 """A longer field goes into a blob; the record and the task keep this much of it."""
 
@@ -87,8 +90,8 @@ class Store(Protocol):
     def history(self) -> Iterator[Record]:
         """Yield every record there ever was, oldest first."""
 
-    def text(self, ref: str) -> str | None:
-        """Return a long text by its reference, or None if it is gone."""
+    def bulk(self, ref: str) -> Any:  # noqa: ANN401 - JSON data
+        """Return a long text, or other bulk of an event, by its reference; None if it is gone."""
 
     def archived(self, given: str) -> list[Task]:
         """Return the tasks outside the ledger whose id is `given` or begins with it, newest first."""
@@ -115,7 +118,7 @@ def draft(
     """Return a change as the next record, its line, and the blob to be kept before it, if any.
 
     This is the one way into the state. All text is redacted here, and only then are long fields cut:
-    the record holds their beginning and, in `<field>_blob`, where the rest is. Raises InvalidInput
+    the record holds their beginning and, in `<field>_blob`, where the rest is, as it does for bulk. Raises InvalidInput
     when the record would be too large.
     """
     clean, parts = [], {}
@@ -165,12 +168,16 @@ def blob_name(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def _excerpt(event: Event, number: int) -> tuple[Event, dict[str, str]]:
-    """Return an event with its long texts cut, and these texts by the key that `<field>_blob` now holds."""
+def _excerpt(event: Event, number: int) -> tuple[Event, dict[str, Any]]:
+    """Return an event with its long texts cut and its bulk taken out, and these by the key that `<field>_blob` now holds."""
     short, long = dict(event), {}
     for field, value in event.items():
+        if field in BULK:
+            long[f"{number}.{field}"] = value
+            del short[field]
+            short[f"{field}_blob"] = f"{number}.{field}"
         # A title is bounded where it comes in, and must be whole in the ledger.
-        if field != "title" and isinstance(value, str) and (kept := cut(value, EXCERPT_BYTES)) != value:
+        elif field != "title" and isinstance(value, str) and (kept := cut(value, EXCERPT_BYTES)) != value:
             long[f"{number}.{field}"] = value
             short[field], short[f"{field}_blob"] = kept, f"{number}.{field}"
     return short, long

@@ -40,12 +40,5 @@ def get(root: Root, name: str) -> dict[str, Any] | None:
     return parts
 
 
-def get_text(root: Root, ref: str) -> str | None:
-    """Return the text that `<blob>#<key>` names, or None if it is gone."""
-    name, _, key = ref.partition("#")
-    parts = get(root, name)
-    return None if parts is None else parts.get(key)
-
-
 def _path(name: str) -> str:
     return f"{FOLDER}/{name}.z"

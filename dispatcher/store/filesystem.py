@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -26,6 +27,7 @@ from dispatcher.text import clean_line
 LOCK = ".lock"
 _POLL_SECONDS = 0.05
 _READ_TRIES = 4
+_BLOBS_AT_ONCE = 8
 
 README = """# The INBOX of `dispatcher`
 
@@ -55,6 +57,7 @@ class FilesystemStore:
         self._lock_seconds = lock_seconds
         self._tell_user = tell
         self._told: set[str] = set()
+        self._read: dict[str, dict[str, Any] | None] = {}
 
     @property
     def place(self) -> str:
@@ -130,9 +133,15 @@ class FilesystemStore:
             self._tell(f"{previous} is gone: records {last + 1} to {segment.records[0].seq - 1} cannot be shown")
         yield from (r for r in segment.records if r.seq > last)
 
-    def text(self, ref: str) -> str | None:
-        """Return a long text by its reference."""
-        return blobs.get_text(self._root, ref)
+    def bulk(self, ref: str) -> Any:  # noqa: ANN401 - JSON data
+        """Return a long text or other bulk by its reference."""
+        name, _, key = ref.partition("#")
+        if name not in self._read:  # the tasks of one scan share a blob
+            if len(self._read) >= _BLOBS_AT_ONCE:
+                self._read.clear()
+            self._read[name] = blobs.get(self._root, name)
+        parts = self._read[name]
+        return None if parts is None else parts.get(key)
 
     def archived(self, given: str) -> list[Task]:
         """Return the tasks in the archive whose id begins with `given`."""

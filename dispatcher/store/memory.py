@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import orjson
 
@@ -64,10 +65,10 @@ class MemoryStore:
         """Yield every record."""
         yield from self._records
 
-    def text(self, ref: str) -> str | None:
-        """Return a long text by its reference."""
+    def bulk(self, ref: str) -> Any:  # noqa: ANN401 - JSON data
+        """Return a long text or other bulk by its reference."""
         name, _, key = ref.partition("#")
-        parts: dict[str, str] = orjson.loads(self._blobs.get(name, b"{}"))
+        parts: dict[str, Any] = orjson.loads(self._blobs.get(name, b"{}"))
         return parts.get(key)
 
     def archived(self, given: str) -> list[Task]:

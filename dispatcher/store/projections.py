@@ -45,6 +45,7 @@ def render_ledger(ledger: Ledger) -> bytes:
     """Return the ledger file's bytes: keys sorted, one task a line, the checksum over all the rest."""
     head = {
         "head": ledger.head,
+        "last_scan": ledger.last_scan,
         "pruned_at": ledger.pruned_at,
         "pruned_count": ledger.pruned_count,
         "schema_version": SCHEMA_VERSION,
@@ -79,6 +80,7 @@ def parse_ledger(data: bytes, load: Callable[[Row], Task]) -> Ledger | None:
     ledger.seq, ledger.head, ledger.writers = fields["seq"], fields["head"], fields["writers"]
     ledger.added, ledger.dropped = fields["totals"]["added"], fields["totals"]["archived"]
     ledger.pruned_at, ledger.pruned_count = fields["pruned_at"], fields["pruned_count"]
+    ledger.last_scan = fields.get("last_scan")
     ledger.rows = {row["id"]: row for row in fields["tasks"]}
     first, last = data.find(_BEFORE_ROWS) + len(_BEFORE_ROWS), data.rfind(_AFTER_ROWS)
     ledger.section = data[first:last] if ledger.rows else b""

@@ -207,7 +207,7 @@ def test_list_filters_by_status_label_kind_agent_path_and_muting(run: Run) -> No
 def test_an_empty_list_is_no_data_but_a_word_on_standard_error(run: Run) -> None:
     empty, unfit = run("list"), run("list", "--label", "nope")
     assert empty.out == unfit.out == ""
-    assert "add" in empty.err
+    assert "scan" in empty.err
     assert unfit.err.count("\n") == 1
     assert run("list", "--json").json == {"tasks": []}
 

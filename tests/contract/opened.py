@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dispatcher import config
-from dispatcher.dispatch import claims, tasks
+from dispatcher.dispatch import claims, completing, tasks
 from dispatcher.dispatch.desk import Desk, Whose
 from dispatcher.dispatch.tasks import NewTask
 from dispatcher.domain.ledger import Ledger
@@ -76,5 +76,5 @@ def completed(desk: Desk, title: str) -> str:
     """Add a task, claim it, complete it, and return its id."""
     task = tasks.add(desk, NewTask(title))["id"]
     token = claims.claim(desk, Wanted("ann", task=task)).claims[0].token
-    claims.complete(desk, Whose(claim=str(token)), f"done: {title}")
+    completing.complete(desk, Whose(claim=str(token)), f"done: {title}")
     return task

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from dispatcher.dispatch import claims, tasks, upkeep, views
+from dispatcher.dispatch import claims, completing, tasks, upkeep, views
 from dispatcher.dispatch.desk import Whose
 from dispatcher.dispatch.tasks import Edit, NewTask
 from dispatcher.domain.lifecycle import Wanted
@@ -28,7 +28,7 @@ def live(opened: Opened) -> None:
     claims.progress(desk, Whose(claim=token), "half way " * 100)
     opened.clock.pass_time(100)
     claims.claim(desk, Wanted("bob", task=first))
-    claims.complete(desk, Whose(f"{first}@2"), "done")
+    completing.complete(desk, Whose(f"{first}@2"), "done")
     claims.claim(desk, Wanted("ann"))
     claims.fail(desk, Whose(f"{second}@1"), "cannot")
     tasks.edit(desk, second, Edit(priority=10, add_labels=("c",)))
@@ -51,7 +51,7 @@ def seen(opened: Opened) -> dict[str, Any]:
         "rows": list(ledger.rows.values()),
         "tasks": [ledger.task(task) for task in ledger.rows],
         "ledger": (ledger.seq, ledger.head, ledger.writers, ledger.added, ledger.dropped, ledger.pruned_count),
-        "texts": [(ref, opened.store.text(ref)) for ref in refs],
+        "texts": [(ref, opened.store.bulk(ref)) for ref in refs],
         "archived": sorted(opened.store.archived(""), key=lambda task: task["id"]),
         "listed": views.list_tasks(desk, views.Filter()),
     }

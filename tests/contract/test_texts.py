@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.dispatch import claims, tasks, views
+from dispatcher.dispatch import claims, completing, tasks, views
 from dispatcher.dispatch.desk import Whose
 from dispatcher.dispatch.tasks import Edit, NewTask
 from dispatcher.domain.lifecycle import Wanted
@@ -31,7 +31,7 @@ def test_a_long_text_is_cut_in_the_record_and_comes_back_whole(opened: Opened) -
     event, short = commit.record.events
     assert len(event["body"].encode()) <= EXCERPT_BYTES
     assert LONG.startswith(event["body"])
-    assert opened.store.text(event["body_blob"]) == LONG
+    assert opened.store.bulk(event["body_blob"]) == LONG
     assert short["body"] == "short"
     assert "body_blob" not in short
     task = commit.ledger.task("a")
@@ -43,13 +43,13 @@ def test_the_limit_of_an_excerpt_is_in_bytes(opened: Opened) -> None:
     record = opened.store.transact("add", happens(added("a", body=fits), added("b", body=one_more))).record
     assert record
     assert record.events[0]["body"] == record.events[1]["body"] == fits
-    assert [opened.store.text(ref) for ref in refs(record.events)] == [one_more]
+    assert [opened.store.bulk(ref) for ref in refs(record.events)] == [one_more]
 
 
 def test_a_text_that_is_gone_is_none(opened: Opened) -> None:
-    assert opened.store.text("0" * 32 + "#0.body") is None
+    assert opened.store.bulk("0" * 32 + "#0.body") is None
     ref = refs(opened.store.transact("add", happens(added("a", body=LONG))).ledger.task("a"))[0]
-    assert opened.store.text(ref.partition("#")[0] + "#9.body") is None
+    assert opened.store.bulk(ref.partition("#")[0] + "#9.body") is None
 
 
 def test_every_command_that_takes_text_keeps_it_whole(opened: Opened) -> None:
@@ -57,7 +57,7 @@ def test_every_command_that_takes_text_keeps_it_whole(opened: Opened) -> None:
     task = tasks.add(desk, NewTask("a", body=LONG + "body"))["id"]
     tasks.mute(desk, task, LONG + "muted", None)
     tasks.unmute(desk, task)
-    for end, note in ((claims.fail, "failed"), (claims.complete, "completed")):
+    for end, note in ((claims.fail, "failed"), (completing.complete, "completed")):
         token = str(claims.claim(desk, Wanted("ann", task=task)).claims[0].token)
         claims.progress(desk, Whose(claim=token), LONG + f"progress before {note}")
         end(desk, Whose(claim=token), LONG + note)
@@ -86,7 +86,7 @@ def test_long_texts_of_every_event_in_history_can_be_had(opened: Opened) -> None
     task = tasks.add(desk, NewTask("a", body=LONG))["id"]
     tasks.edit(desk, task, Edit(body=LONG * 2))
     tasks.mute(desk, task, LONG * 3, None)
-    found = [opened.store.text(ref) for record in opened.store.history() for ref in refs(record.events)]
+    found = [opened.store.bulk(ref) for record in opened.store.history() for ref in refs(record.events)]
     assert found == [LONG.strip(), (LONG * 2).strip(), (LONG * 3).strip()]
 
 
@@ -115,7 +115,7 @@ def test_secrets_are_taken_out_before_anything_is_kept(opened: Opened, secret: s
         "raw", happens(added("raw", body=said, labels=[secret], more={secret: secret}))
     ).record
     records = list(opened.store.history())
-    texts = [opened.store.text(ref) or "" for r in records for ref in refs(r.events)]
+    texts = [opened.store.bulk(ref) or "" for r in records for ref in refs(r.events)]
     documents = opened.store.view(lambda ledger: [ledger.task(t) for t in ledger.rows])
     everything = repr((records, texts, documents, record, task))
     assert secret not in everything

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from dispatcher.dispatch import claims, tasks, upkeep, views
+from dispatcher.dispatch import claims, completing, tasks, upkeep, views
 from dispatcher.dispatch.desk import Whose
 from dispatcher.dispatch.tasks import Edit, NewTask
 from dispatcher.domain.ids import Token
@@ -139,7 +139,7 @@ class TaskLife(RuleBasedStateMachine):
     @rule(token=tokens, done=st.booleans(), note=TEXTS)
     def close(self, token: Token, done: bool, note: str) -> None:
         expected = self.model.close(*token, "COMPLETED" if done else "FAILED", self.world.now())
-        command = claims.complete if done else claims.fail
+        command = completing.complete if done else claims.fail
         closed = self.meets(expected, lambda: command(self.desk, Whose(str(token)), SAID[note]))
         assert closed is None or closed.again is expected
 

@@ -23,8 +23,7 @@ def root(tmp_path: Path) -> Root:
 def test_what_is_put_is_got_by_its_name(root: Root) -> None:
     name = blobs.put(root, encode_blob(PARTS))
     assert blobs.get(root, name) == PARTS
-    assert blobs.get_text(root, f"{name}#0.body") == PARTS["0.body"]
-    assert blobs.get_text(root, f"{name}#2.gone") is None
+    assert blobs.get(root, name) == PARTS
     assert blobs.get(root, "0" * 32) is None
 
 

@@ -1,0 +1,105 @@
+"""What a scan found: failures as data, and how every item ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
+
+Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
+BAD: tuple[Outcome, ...] = ("failed", "error")
+
+Kind = Literal[
+    "assertion", "exception", "import", "syntax", "collection", "setup", "teardown", "warning", "doctest", "xpass"
+]
+
+
+class Place(TypedDict):
+    """A line of code: path relative to the project where it lies there, line from 1, qualified function."""
+
+    path: str
+    line: int
+    function: str
+    code: str
+
+
+class Suspect(TypedDict):
+    """A function that a failure is probably about."""
+
+    path: str
+    function: str
+
+
+class Failure(TypedDict):
+    """One failing item, or one collector that failed.
+
+    `fingerprint` names this failure of this test function whatever moves or varies between two runs of the
+    same code; `cause` names what it shares with other failures that are one task, and `because` says it.
+    `frames` are the project's own, innermost last. `detail` is bulk: everything else that is known.
+    """
+
+    test: str
+    when: str
+    kind: Kind
+    exception: str
+    message: str
+    place: Place | None
+    suspect: Suspect | None
+    statement: str
+    frames: list[str]
+    fingerprint: str
+    cause: str
+    because: str
+    detail: NotRequired[dict[str, Any]]
+
+
+class Findings(NamedTuple):
+    """All that a run of the tests has shown, by item id.
+
+    `finished`: pytest came to its end and stopped for nothing. `filtered`: the run was asked to leave items
+    out, by more than the project's own configuration. `facts` describe the run itself, for its record.
+    """
+
+    outcomes: Mapping[str, str]
+    failures: Mapping[str, Failure]
+    not_run: frozenset[str]
+    deselected: frozenset[str]
+    finished: bool
+    filtered: bool
+    facts: dict[str, Any]
+
+    def state(self, test: str) -> str:
+        """Return how an item ended or why it did not run.
+
+        An Outcome, or "deselected", "not run", "uncollectable" or "not collected".
+        """
+        if test in self.failures:
+            return "failed" if self.failures[test]["when"] == "call" else "error"
+        if test in self.outcomes:
+            return self.outcomes[test]
+        left_out = next(
+            (words for words, ids in (("deselected", self.deselected), ("not run", self.not_run)) if test in ids), None
+        )
+        if left_out:
+            return left_out
+        file = file_of(test)
+        if test == file and self.collected_of(file):
+            return "passed"  # a file that could not be imported, and now can
+        if any(path in self.failures for path in (file, *map(str, PurePosixPath(file).parents))):
+            return "uncollectable"
+        return "not collected" if self.finished else "not run"
+
+    def collected_of(self, file: str) -> bool:
+        """Tell whether any item of a file was collected."""
+        head = f"{file}::"
+        return any(i.startswith(head) for i in (*self.outcomes, *self.deselected, *self.not_run))
+
+
+def file_of(test: str) -> str:
+    """Return the file of an item's or a collector's id."""
+    return test.partition("::")[0]
+
+
+def function_of(test: str) -> str:
+    """Return an item's id without its parameters."""
+    return test.partition("[")[0]

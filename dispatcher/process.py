@@ -1,0 +1,171 @@
+"""A bounded child process: its time, what is kept of its output, and an end that takes its whole group along."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from dispatcher.errors import StorageError
+
+HEAD_BYTES, TAIL_BYTES = 16_384, 65_536
+GRACE = 5.0
+"""Seconds that an interrupted child has to end by itself."""
+
+_CHUNK = 65_536
+
+
+class Ended(NamedTuple):
+    """How a child ended. `code` is negative for a signal; `cpu` counts the children that it waited for."""
+
+    code: int
+    seconds: float
+    cpu: float
+    output: str
+    interrupted: bool
+
+
+class _Kept:
+    """The beginning and the end of a child's output."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._tail = b""
+        self._total = 0
+
+    def add(self, data: bytes) -> None:
+        self._total += len(data)
+        room = HEAD_BYTES - len(self._head)
+        self._head += data[:room]
+        self._tail = (self._tail + data[max(room, 0) :])[-TAIL_BYTES:]
+
+    def text(self) -> str:
+        left_out = self._total - len(self._head) - len(self._tail)
+        middle = f"\n[{left_out:,} bytes left out]\n".encode() if left_out else b""
+        return (self._head + middle + self._tail).decode(errors="replace")
+
+
+def run(
+    argv: Sequence[str],
+    cwd: Path,
+    *,
+    on_tick: Callable[[], None] = lambda: None,
+    tick: float = 0.1,
+) -> Ended:
+    """Run a command in a process group of its own, without standard input, and wait for its end.
+
+    `on_tick` is called about every `tick` seconds and once after the end; what it raises ends the child.
+    Ctrl-C, SIGTERM and SIGHUP are passed on as an interrupt, which
+    the child may answer for GRACE seconds; a second Ctrl-C kills it at once. Whatever the child has started
+    in its group and left behind is killed with it. Raises StorageError when the command cannot be started.
+    """
+    started = time.monotonic()
+    try:
+        child = subprocess.Popen(
+            argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise StorageError(file=argv[0], problem=(error.strerror or str(error)).lower()) from error
+    kept = _Kept()
+    watch = _Watch(child, kept, on_tick, tick)
+    interrupted = False
+    with _as_interrupts():
+        try:
+            watch.until_end(None)
+        except KeyboardInterrupt:
+            interrupted = True
+            with contextlib.suppress(KeyboardInterrupt):
+                _signal(child.pid, signal.SIGINT)
+                watch.until_end(time.monotonic() + GRACE)
+        finally:
+            code, cpu = watch.finish()
+    on_tick()
+    return Ended(code, time.monotonic() - started, cpu, kept.text(), interrupted)
+
+
+class _Watch:
+    """Waits for a child while it reads what the child prints."""
+
+    def __init__(self, child: subprocess.Popen[bytes], kept: _Kept, on_tick: Callable[[], None], tick: float) -> None:
+        self._child, self._kept, self._on_tick, self._tick = child, kept, on_tick, tick
+        if child.stdout is None:  # it was asked for
+            raise AssertionError
+        self._out = child.stdout.fileno()
+        os.set_blocking(self._out, False)
+        self._open = True
+        self._pidfd = os.pidfd_open(child.pid) if hasattr(os, "pidfd_open") else None
+
+    def until_end(self, deadline: float | None) -> None:
+        """Wait, until `deadline` on the monotonic clock at most. The output may stay open: others may hold it."""
+        poll = select.poll()
+        poll.register(self._out, select.POLLIN)
+        if self._pidfd is not None:
+            poll.register(self._pidfd, select.POLLIN)
+        due = 0.0
+        while not self._has_ended():
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+            if time.monotonic() >= due:
+                self._on_tick()
+                due = time.monotonic() + self._tick
+            poll.poll(max(1, round((due - time.monotonic()) * 1000)))
+            self._drain()
+            if not self._open:
+                with contextlib.suppress(KeyError):
+                    poll.unregister(self._out)
+
+    def finish(self) -> tuple[int, float]:
+        """Kill what is left of the group, take the child's exit code and its CPU seconds."""
+        _signal(self._child.pid, signal.SIGKILL)
+        _, status, used = os.wait4(self._child.pid, 0)
+        self._child.returncode = os.waitstatus_to_exitcode(status)
+        self._drain()
+        os.close(self._out) if self._child.stdout is None else self._child.stdout.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+        return self._child.returncode, used.ru_utime + used.ru_stime
+
+    def _has_ended(self) -> bool:
+        """Look without taking the exit code: as long as it is not taken, nobody else can get the group's number."""
+        return os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _drain(self) -> None:
+        while self._open:
+            try:
+                data = os.read(self._out, _CHUNK)
+            except BlockingIOError:
+                return
+            self._open = bool(data)
+            self._kept.add(data)
+            if len(data) < _CHUNK:
+                return
+
+
+def _signal(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+@contextlib.contextmanager
+def _as_interrupts() -> Iterator[None]:
+    """Treat the signals that end a command from outside as Ctrl-C, where signals can be handled at all."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with contextlib.suppress(ValueError):  # not the main thread
+            before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,126 @@
+"""Which failures have one cause: the key that they share, and the sentence that says so. Pure and deterministic."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dispatcher.domain.failure import Failure, function_of
+from dispatcher.domain.fingerprint import mask
+from dispatcher.scan.layout import is_test_code
+
+# Their messages name the thing in the code that is missing or wrong, wherever it is used.
+NAMING = ("AttributeError", "NameError", "UnboundLocalError", "TypeError", "FixtureLookupError")
+_ABOUT_DATA = re.compile(r"^'NoneType'|^can(?:'t|not) |unsupported operand|not (?:callable|iterable|subscriptable)")
+_LONGEST = 160
+
+
+class Cause(NamedTuple):
+    """What failures of one task share. `because` completes "these tests are one task because …"."""
+
+    key: tuple[str, ...]
+    because: str
+
+
+def cause_of(failure: Failure) -> Cause:
+    """Return what a failure shares with others of the same root cause, as far as the failure itself tells."""
+    for rule in _RULES:
+        if found := rule(failure):
+            return found
+    test = function_of(failure["test"])
+    return Cause(("test", failure["kind"], failure["exception"], test), f"they are cases of {test}")
+
+
+def _missing_import(failure: Failure) -> Cause | None:
+    if failure["kind"] != "import":
+        return None
+    said = imported_name(failure["message"])
+    words = f"they all fail with {_short_type(failure)}: {_cut(said)}"
+    return Cause(("import", failure["exception"], said), words)
+
+
+def _unreadable_file(failure: Failure) -> Cause | None:
+    place = failure["place"]
+    if failure["kind"] != "syntax" or place is None:
+        return None
+    words = f"they all need {place['path']}, which cannot be read: {_short_type(failure)} in line {place['line']}"
+    return Cause(("syntax", place["path"]), words)
+
+
+def _name_in_code(failure: Failure) -> Cause | None:
+    """Something that is missing, misspelt or called in the wrong way fails wherever it is used."""
+    if _short_type(failure) not in NAMING or _ABOUT_DATA.search(failure["message"]):
+        return None
+    said = mask(failure["message"], keep_names=True)
+    return Cause(("name", failure["exception"], said), f"they all fail with {_short_type(failure)}: {_cut(said)}")
+
+
+def _raised_in_source(failure: Failure) -> Cause | None:
+    place = failure["place"]
+    if place is None or is_test_code(place["path"]):
+        return None
+    kind, where = _short_type(failure), f"{place['function']}() of {place['path']}"
+    if place["function"] == "<module>":
+        where = f"{place['path']} while it is imported"
+    key = ("raised", failure["exception"], place["path"], place["function"], mask(failure["message"]))
+    return Cause(key, f"they all end with {kind} in {where}")
+
+
+def _in_a_fixture(failure: Failure) -> Cause | None:
+    place = failure["place"]
+    if failure["when"] not in ("setup", "teardown") or place is None:
+        return None
+    key = ("fixture", failure["when"], failure["exception"], place["path"], place["function"])
+    words = f"they all fail in {failure['when']}, in {place['function']}() of {place['path']}"
+    return Cause((*key, mask(failure["message"])), words)
+
+
+def _about_one_function(failure: Failure) -> Cause | None:
+    suspect = failure["suspect"]
+    if failure["kind"] != "assertion" or suspect is None:
+        return None
+    words = f"they all check what {suspect['function']}() of {suspect['path']} does"
+    return Cause(("checks", suspect["path"], suspect["function"]), words)
+
+
+def _same_warning(failure: Failure) -> Cause | None:
+    if failure["kind"] != "warning":
+        return None
+    said = mask(failure["message"], keep_names=True)
+    return Cause(("warning", failure["exception"], said), f"they all raise {_short_type(failure)}: {_cut(said)}")
+
+
+def _uncollectable(failure: Failure) -> Cause | None:
+    place = failure["place"]
+    if failure["kind"] != "collection":
+        return None
+    where = f"{place['path']}::{place['function']}" if place else failure["test"]
+    said = mask(failure["message"])
+    words = f"they cannot be collected: {_short_type(failure)} in {where}"
+    return Cause(("collection", failure["exception"], where, said), words)
+
+
+_RULES: tuple[Callable[[Failure], Cause | None], ...] = (
+    _missing_import,
+    _unreadable_file,
+    _same_warning,
+    _name_in_code,
+    _raised_in_source,
+    _in_a_fixture,
+    _about_one_function,
+    _uncollectable,
+)
+
+
+def imported_name(message: str) -> str:
+    """Return what an import error is about, without where a package lies, which differs from machine to machine."""
+    return mask(re.sub(r" \([^()]*\)$", "", message), keep_names=True)
+
+
+def _short_type(failure: Failure) -> str:
+    return failure["exception"].rpartition(".")[2]
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"

@@ -1,0 +1,133 @@
+"""From the lines that the plugin wrote about a failure to the failure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dispatcher.domain.failure import Failure, Kind, Place, Suspect, function_of
+from dispatcher.domain.fingerprint import digest, mask
+from dispatcher.scan.causes import NAMING, cause_of, imported_name
+from dispatcher.scan.layout import Layout, is_test_code
+from dispatcher.text import cut
+
+MAX_MESSAGE_BYTES = 500
+_FRAMES = 6
+
+
+def make(fail: dict[str, Any], detail: dict[str, Any] | None, layout: Layout) -> Failure:
+    """Return the failure that a `fail` line and its `detail` line, if there is one, describe."""
+    known = detail or {}
+    frames = [_frame(raw, layout) for raw in known.get("frames", [])]
+    own = [frame for owner, frame in frames if owner != "library"]
+    kind = _kind(fail, known)
+    message = layout.shorten(str(known.get("message", fail["text"])))
+    site, suspect = _site(known, layout)
+    failure: Failure = {
+        "test": fail["id"],
+        "when": fail["when"],
+        "kind": kind,
+        "exception": known.get("type", "") or ("XPASS(strict)" if kind == "xpass" else "Failure"),
+        "message": cut(message.strip(), MAX_MESSAGE_BYTES),
+        "place": own[-1] if own else None,
+        "suspect": suspect if kind == "assertion" else _raiser(own) or suspect,
+        "statement": site,
+        "frames": [f"{f['path']}:{f['line']} {f['function']}: {f['code']}" for f in own[-_FRAMES:]],
+        "fingerprint": "",
+        "cause": "",
+        "because": "",
+    }
+    failure["fingerprint"] = digest(*_identity(failure))
+    cause = cause_of(failure)
+    failure["cause"], failure["because"] = digest(*cause.key), cause.because
+    failure["detail"] = _detail(fail, known, message, frames, layout)
+    return failure
+
+
+_KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+    ("doctest", ("doctest.DocTestFailure", "doctest.UnexpectedException", "_pytest.doctest.MultipleDoctestFailures")),
+    ("syntax", ("SyntaxError",)),
+    ("import", ("ImportError",)),
+    ("warning", ("Warning",)),
+)
+_PHASES: dict[str, Kind] = {"collect": "collection", "setup": "setup", "teardown": "teardown"}
+_ASSERTIONS = ("AssertionError", "_pytest.outcomes.Failed", "Failed")
+
+
+def _kind(fail: dict[str, Any], known: dict[str, Any]) -> Kind:
+    names = {known.get("type", ""), *known.get("bases", [])}
+    if not known:
+        return "xpass" if "XPASS" in fail["text"] or "nexpected success" in fail["text"] else "exception"
+    for kind, types in _KINDS:
+        if not names.isdisjoint(types):
+            return kind
+    return _PHASES.get(fail["when"]) or ("exception" if names.isdisjoint(_ASSERTIONS) else "assertion")
+
+
+def _frame(raw: list[Any], layout: Layout) -> tuple[str, Place]:
+    path, line, function, code = raw
+    owner, name = layout.locate(path)
+    return owner, {"path": name, "line": line, "function": _named(function), "code": code}
+
+
+def _named(function: str) -> str:
+    """Return the function that a comprehension, a generator expression or a lambda is in: newer Pythons inline them."""
+    return re.sub(r"(?:\.<locals>)?\.?<(?:listcomp|setcomp|dictcomp|genexpr|lambda)>", "", function) or "<module>"
+
+
+def _raiser(own: list[Place]) -> Suspect | None:
+    """Return the innermost function of the project, if it is none of the tests'."""
+    last = own[-1] if own else None
+    return {"path": last["path"], "function": last["function"]} if last and not is_test_code(last["path"]) else None
+
+
+def _site(known: dict[str, Any], layout: Layout) -> tuple[str, Suspect | None]:
+    """Return the innermost failing statement of the tests, and the project's function that it is about."""
+    statement = ""
+    for site in known.get("sites", []):
+        statement = statement or site["statement"]
+        for name, path in site["calls"]:
+            owner, shown = layout.locate(path)
+            if owner == "source":
+                return statement, {"path": shown, "function": name}
+    return statement, None
+
+
+def _identity(failure: Failure) -> tuple[str, ...]:
+    """What a failure of a test function is known by. Lines, values and parameters are no part of it.
+
+    The words of a failed assertion are made of values, sets in any order among them, so its source stands
+    for them.
+    """
+    place = failure["place"]
+    where = f"{place['path']}::{place['function']}" if place else ""
+    if failure["kind"] == "assertion":
+        said = failure["statement"]
+    elif failure["kind"] == "import":
+        said = imported_name(failure["message"])
+    else:
+        said = mask(failure["message"], keep_names=failure["exception"].rpartition(".")[2] in NAMING)
+    return function_of(failure["test"]), failure["when"], failure["exception"], where, said
+
+
+def _detail(
+    fail: dict[str, Any], known: dict[str, Any], message: str, frames: list[tuple[str, Place]], layout: Layout
+) -> dict[str, Any]:
+    """Return the bulk: everything else, with paths as they are shown."""
+    calls = [
+        {"statement": site["statement"], "calls": [[n, layout.locate(p).path] for n, p in site["calls"]]}
+        for site in known.get("sites", [])
+    ]
+    chain = [
+        {**link, "place": [layout.locate(link["place"][0]).path, *link["place"][1:]]} for link in known.get("chain", [])
+    ]
+    found: dict[str, Any] = {
+        "message": message,
+        "frames": [[owner, f["path"], f["line"], f["function"], f["code"]] for owner, f in frames],
+        "chain": chain,
+        "sites": calls,
+        "output": fail.get("sections", []),
+    }
+    if fail.get("subtest"):
+        found["subtest"] = fail["subtest"]
+    return found

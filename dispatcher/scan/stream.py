@@ -1,0 +1,75 @@
+"""The plugin's stream of JSON lines, read while it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+Text = Callable[[str], str]
+
+
+class Stream:
+    """What the plugin has written so far; call `read` again and again. A line that is cut off or broken is skipped.
+
+    Ids pass `redact` first: they are compared with ids that passed it before they were kept.
+    """
+
+    def __init__(self, path: Path, redact: Text) -> None:
+        self._file = path.open("rb")
+        self._rest = b""
+        self._redact = redact
+        self.session: dict[str, Any] | None = None
+        self.no_pytest: str | None = None
+        self.end: dict[str, Any] | None = None
+        self.total = 0
+        self.bad = 0
+        self.outcomes: dict[str, str] = {}
+        self.seconds: dict[str, float] = {}
+        self.fails: dict[tuple[str, str], dict[str, Any]] = {}
+        self.details: dict[tuple[str, str], dict[str, Any]] = {}
+        self.deselected: set[str] = set()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._file.close()
+
+    def read(self) -> None:
+        """Take in what was written since the last time."""
+        lines = (self._rest + self._file.read()).split(b"\n")
+        self._rest = lines.pop()
+        for line in lines:
+            try:
+                record = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue
+            self._take(record)
+
+    def _take(self, record: Any) -> None:  # noqa: ANN401 - JSON of our plugin's
+        if isinstance(record, list):
+            outcome, test, seconds = record
+            name = self._redact(test)
+            # Ids that are equal once their secrets are gone are one item, as bad as the worst of them.
+            if self.outcomes.get(name) not in ("failed", "error"):
+                self.outcomes[name] = outcome
+            self.seconds[name] = seconds
+            return
+        kind = record["t"]
+        if kind in ("fail", "detail"):
+            record["id"] = self._redact(record["id"])
+            place = self.fails if kind == "fail" else self.details
+            place.setdefault((record["id"], record["when"]), record)
+            self.bad = len(self.fails)
+        elif kind == "collected":
+            self.total = record["n"]
+        elif kind == "deselected":
+            self.deselected.update(map(self._redact, record["ids"]))
+        elif kind == "session":
+            self.session = record
+        elif kind == "no_pytest":
+            self.no_pytest = record["why"]
+        elif kind == "end":
+            record["not_run"] = [self._redact(i) for i in record["not_run"]]
+            self.end = record

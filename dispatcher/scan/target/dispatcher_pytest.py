@@ -1,0 +1,261 @@
+"""The pytest plugin: writes what happens to a stream of JSON lines, each flushed as it happens.
+
+Standard library and pytest (7 and later) only, Python 3.8 and later. PYTEST_DONT_REWRITE: it is loaded
+before pytest, and has nothing to rewrite.
+
+Lines, by `t`: `session` (versions, folders), `collected` (number of items), `deselected` (ids), `fail` (one
+failed phase of one item, or one collector that failed), `detail` (what `dispatcher_failure` found out about
+it), `end` (exit status, what was not run). An item that has run is an array: its outcome ("passed",
+"failed", "error", "skipped", "xfailed", "xpassed"), its id, seconds.
+
+Passing items must cost next to nothing: one line each, and no analysis before something fails. With
+pytest-xdist the workers load this too; they analyse failures and send the result along with the report.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from typing import Any, Dict, Iterator
+
+import pytest
+
+Control = Dict[str, Any]
+
+MAX_TEXT = 4000
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_controls: list[Control] = []
+
+
+def begin(control: Control) -> None:
+    """Take over what the scan asks for.
+
+    `stream`: the file to append to. `files`: paths, relative to pytest's root folder, to collect instead of
+    what the arguments say; None for all. `ignore`: folders not to be collected.
+    """
+    _controls.append(control)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Take our folder off the path again; see dispatcher_boot."""
+    if _HERE in sys.path:
+        sys.path.remove(_HERE)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: Any) -> None:
+    """Begin to write, or in a worker to send."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        if _HERE in sys.path:
+            sys.path.remove(_HERE)
+        if "dispatcher" in worker:
+            _narrow(config, worker["dispatcher"])
+            config.pluginmanager.register(_Worker(config), "dispatcher-worker")
+    elif _controls:
+        control = _controls.pop()  # once: a session that a test starts is none of ours
+        _narrow(config, control)
+        config.pluginmanager.register(_Recorder(config, control), "dispatcher-recorder")
+
+
+def _narrow(config: Any, control: Control) -> None:
+    if control["files"] is not None:
+        paths = [os.path.join(str(config.rootpath), name) for name in control["files"]]
+        config.args = [path for path in paths if os.path.exists(path)]  # what is gone has no tests
+    config.option.ignore = [*(config.option.ignore or ()), *control["ignore"]]
+
+
+def _failure() -> Any:
+    """Return the module that analyses failures: loaded when the first one happens."""
+    if "dispatcher_failure" not in sys.modules:
+        import importlib.util
+
+        path = os.path.join(_HERE, "dispatcher_failure.py")
+        spec: Any = importlib.util.spec_from_file_location("dispatcher_failure", path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["dispatcher_failure"] = module
+        spec.loader.exec_module(module)
+    return sys.modules["dispatcher_failure"]
+
+
+class _Worker:
+    """In a worker of pytest-xdist: puts into failed reports what only this process can know."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.deselected: list[str] = []
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[Any]:
+        outcome: Any = yield
+        report = outcome.get_result()
+        if report.failed and call.excinfo is not None:
+            report.dispatcher = _failure().describe(call.excinfo, item)
+
+    def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
+        if not hasattr(report, "when"):  # a collector's
+            report.dispatcher = _failure().describe(call.excinfo, node)
+
+    def pytest_deselected(self, items: Any) -> None:
+        self.deselected += [item.nodeid for item in items]
+
+    def pytest_sessionfinish(self) -> None:
+        self.config.workeroutput["dispatcher_deselected"] = self.deselected
+
+
+class _Recorder:
+    """In the process that the user would have started: writes the stream."""
+
+    def __init__(self, config: Any, control: Control) -> None:
+        self.config = config
+        self.control = control
+        self.stream = os.open(control["stream"], os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        inode = os.fstat(self.stream)
+        self.inode = (inode.st_dev, inode.st_ino)
+        self.open_items: dict[str, tuple[str, float]] = {}
+        self.collected: list[str] = []
+        self.ran: set[str] = set()
+        self.write(
+            {
+                "t": "session",
+                "python": platform.python_version(),
+                "pytest": pytest.__version__,
+                "rootdir": str(config.rootpath),
+                "inifile": str(config.inipath) if config.inipath else None,
+                "positional": [str(arg) for arg in config.option.file_or_dir],
+                "libraries": _libraries(),
+                "environment": sys.prefix,
+            }
+        )
+
+    def write(self, record: Any) -> None:
+        """Append one line. The file is opened again if a test has closed our descriptor, or put another file there."""
+        data = (record if isinstance(record, str) else json.dumps(record)).encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            state = os.fstat(self.stream)
+            sound = (state.st_dev, state.st_ino) == self.inode
+        except OSError:
+            sound = False
+        if not sound:
+            self.stream = os.open(self.control["stream"], os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        os.write(self.stream, data)
+
+    # Collecting
+
+    def pytest_deselected(self, items: Any) -> None:
+        self.write({"t": "deselected", "ids": [item.nodeid for item in items]})
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        self._collected([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Any) -> None:
+        if not self.collected:
+            self._collected(list(ids))
+
+    def _collected(self, ids: list[str]) -> None:
+        self.collected = ids
+        if ids:
+            self.write({"t": "collected", "n": len(ids)})
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self._failed(report, "collect")
+
+    # Running
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        when = report.when
+        if when == "setup":
+            if report.passed:
+                return
+            outcome = _setup_outcome(report)
+        elif when == "call":
+            outcome = _call_outcome(report)
+        else:
+            outcome = "error" if report.failed else None
+        if report.failed:
+            self._failed(report, when)
+        nodeid = report.nodeid
+        known = self.open_items.get(nodeid)
+        # The first bad phase decides; a failed subtest comes before the item's own report.
+        if outcome is not None and (known is None or known[0] not in ("failed", "error")):
+            known = self.open_items[nodeid] = (outcome, report.duration)
+        if when == "teardown":
+            self.open_items.pop(nodeid, None)
+            if known is not None:
+                self.ran.add(nodeid)
+                self.write(f'["{known[0]}",{json.dumps(nodeid)},{known[1]:.4f}]')
+
+    def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
+        # With xdist the controller's reports come with their details.
+        when = getattr(report, "when", None) or "collect"
+        self.write({"t": "detail", "id": report.nodeid, "when": when, **_failure().describe(call.excinfo, node)})
+
+    def _failed(self, report: Any, when: str) -> None:
+        record = {"t": "fail", "id": report.nodeid, "when": when, "text": _text_of(report.longrepr)}
+        context = getattr(report, "context", None)
+        if context is not None:
+            record["subtest"] = str(getattr(context, "msg", "") or getattr(context, "kwargs", "") or "")[:200]
+        for name, text in getattr(report, "sections", ()):
+            record.setdefault("sections", []).append([name[:60], text[-MAX_TEXT:]])
+        self.write(record)
+        detail = getattr(report, "dispatcher", None)
+        if detail is not None:
+            self.write({"t": "detail", "id": report.nodeid, "when": when, **detail})
+
+    # Around it
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["dispatcher"] = {"files": self.control["files"], "ignore": self.control["ignore"]}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        ids = (getattr(node, "workeroutput", None) or {}).get("dispatcher_deselected")
+        if ids:
+            self.write({"t": "deselected", "ids": ids})
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:
+        stopped = str(getattr(session, "shouldfail", "") or getattr(session, "shouldstop", "") or "")
+        not_run = [i for i in self.collected if i not in self.ran] if len(self.collected) > len(self.ran) else []
+        self.write({"t": "end", "exit": int(exitstatus), "stopped": stopped, "not_run": not_run})
+
+
+def _setup_outcome(report: Any) -> str | None:
+    if report.skipped:
+        return "xfailed" if hasattr(report, "wasxfail") else "skipped"
+    return "error" if report.failed else None
+
+
+def _call_outcome(report: Any) -> str | None:
+    if report.failed:
+        return "failed"
+    if report.skipped:
+        return "xfailed" if hasattr(report, "wasxfail") else "skipped"
+    if report.passed:
+        return "xpassed" if hasattr(report, "wasxfail") else "passed"
+    return None  # a rerun: another report will say how it ended
+
+
+def _text_of(longrepr: Any) -> str:
+    """Return the words of a report that may have no exception behind it: a doctest, an unexpected pass."""
+    crash = getattr(longrepr, "reprcrash", None)
+    if crash is not None:
+        return str(crash.message)[:MAX_TEXT]
+    try:
+        return str(longrepr)[:MAX_TEXT]
+    except Exception as error:
+        return f"a report that cannot be shown ({type(error).__name__})"
+
+
+def _libraries() -> list[str]:
+    """Return the folders whose code is not the project's."""
+    import sysconfig
+
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return sorted({path for path in map(sysconfig.get_path, names) if path})
