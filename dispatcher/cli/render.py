@@ -137,7 +137,7 @@ def scan(done: Scanned) -> None:
              ("xfailed", "expected to fail"), ("xpassed", "passed against expectation"))  # fmt: skip
     shown = [f"{facts[key]:,} {words}" for key, words in names if key in facts]
     shown += [text.count(done.uncollected, "collection error")] if done.uncollected else []
-    ran = f"{facts['collected']:,} tests in {facts['seconds']:.1f} s"
+    ran = f"{facts['collected']:,} test{'s' if facts['collected'] != 1 else ''} in {facts['seconds']:.1f} s"
     line(f"{ran}, Python {facts['python']} {done.interpreter.why}: {', '.join(shown) or 'none was run'}")
     if "stopped" in facts:
         line(f"not all were run: {facts['stopped']}; what was seen is kept, and nothing was closed")

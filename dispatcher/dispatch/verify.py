@@ -75,10 +75,9 @@ def _judge(
     if not findings.finished:
         return f"the run did not finish: {findings.facts['stopped']}", None
     if broken:
-        return (
-            f"{count(len(broken), 'test')} of the same files passed before and now fail: {_named(broken, findings)}",
-            None,
-        )
+        fail = "fails" if len(broken) == 1 else "fail"
+        words = f"{count(len(broken), 'test')} of the same files passed before and now {fail}"
+        return f"{words}: {_named(broken, findings)}", None
     odd = rescan.why_not(known, states, changed)
     if odd and not allow_changed:
         return f"{odd}; if that is meant, say --allow-changed-tests", None

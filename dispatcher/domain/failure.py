@@ -35,7 +35,7 @@ class Failure(TypedDict):
 
     `fingerprint` names this failure of this test function whatever moves or varies between two runs of the
     same code; `cause` names what it shares with other failures that are one task, and `because` says it.
-    `frames` are the project's own, innermost last. `detail` is bulk: everything else that is known.
+    `origin` is the warning, made an error, that it began with. `frames` are the project's own, innermost last. `detail` is bulk: everything else that is known.
     """
 
     test: str
@@ -50,6 +50,7 @@ class Failure(TypedDict):
     fingerprint: str
     cause: str
     because: str
+    origin: NotRequired[str]
     detail: NotRequired[dict[str, Any]]
 
 
@@ -89,10 +90,10 @@ class Findings(NamedTuple):
             return "uncollectable"
         return "not collected" if self.finished else "not run"
 
-    def collected_of(self, file: str) -> bool:
-        """Tell whether any item of a file was collected."""
-        head = f"{file}::"
-        return any(i.startswith(head) for i in (*self.outcomes, *self.deselected, *self.not_run))
+    def collected_of(self, path: str) -> bool:
+        """Tell whether any item of a file, or of a folder's files, was collected."""
+        heads = (f"{path}::", f"{path}/") if path not in ("", ".") else ("",)
+        return any(i.startswith(heads) for i in (*self.outcomes, *self.deselected, *self.not_run))
 
 
 def file_of(test: str) -> str:

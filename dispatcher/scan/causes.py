@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dispatcher.domain.failure import Failure, function_of
+from dispatcher.domain.failure import Failure, file_of, function_of
 from dispatcher.domain.fingerprint import mask
 from dispatcher.scan.layout import is_test_code
 
@@ -62,8 +62,20 @@ def _raised_in_source(failure: Failure) -> Cause | None:
         return None
     kind, where = _short_type(failure), f"{place['function']}() of {place['path']}"
     if place["function"] == "<module>":
-        where = f"{place['path']} while it is imported"
+        where = place["path"]
     key = ("raised", failure["exception"], place["path"], place["function"], mask(failure["message"]))
+    return Cause(key, f"they all end with {kind} in {where}")
+
+
+def _in_test_code(failure: Failure) -> Cause | None:
+    """Something that tests share went wrong: a helper, a setUp."""
+    place = failure["place"]
+    if failure["kind"] != "exception" or place is None:
+        return None
+    if place["function"].rpartition(".")[2] == function_of(failure["test"]).rpartition("::")[2]:
+        return None
+    kind, where = _short_type(failure), f"{place['function']}() of {place['path']}"
+    key = ("test code", failure["exception"], place["path"], place["function"], mask(failure["message"]))
     return Cause(key, f"they all end with {kind} in {where}")
 
 
@@ -87,8 +99,18 @@ def _about_one_function(failure: Failure) -> Cause | None:
 def _same_warning(failure: Failure) -> Cause | None:
     if failure["kind"] != "warning":
         return None
-    said = mask(failure["message"], keep_names=True)
-    return Cause(("warning", failure["exception"], said), f"they all raise {_short_type(failure)}: {_cut(said)}")
+    kind, _, message = (failure.get("origin") or f"{failure['exception']}: {failure['message']}").partition(": ")
+    said = mask(message, keep_names=True)
+    return Cause(("warning", kind, said), f"they all fail because of {kind.rpartition('.')[2]}: {_cut(said)}")
+
+
+def _same_statement(failure: Failure) -> Cause | None:
+    """Tests of one name in several classes often are one test for several things."""
+    if failure["kind"] != "assertion" or not failure["statement"]:
+        return None
+    name = function_of(failure["test"]).rpartition("::")[2]
+    key = ("statement", file_of(failure["test"]), name, failure["statement"])
+    return Cause(key, f"they all fail at '{_cut(failure['statement'])}' of a {name}()")
 
 
 def _uncollectable(failure: Failure) -> Cause | None:
@@ -108,7 +130,9 @@ _RULES: tuple[Callable[[Failure], Cause | None], ...] = (
     _name_in_code,
     _raised_in_source,
     _in_a_fixture,
+    _in_test_code,
     _about_one_function,
+    _same_statement,
     _uncollectable,
 )
 

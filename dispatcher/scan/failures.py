@@ -37,6 +37,8 @@ def make(fail: dict[str, Any], detail: dict[str, Any] | None, layout: Layout) ->
         "cause": "",
         "because": "",
     }
+    if origin := _warning_behind(known):
+        failure["origin"] = layout.shorten(cut(origin, MAX_MESSAGE_BYTES))
     failure["fingerprint"] = digest(*_identity(failure))
     cause = cause_of(failure)
     failure["cause"], failure["because"] = digest(*cause.key), cause.because
@@ -50,14 +52,25 @@ _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("import", ("ImportError",)),
     ("warning", ("Warning",)),
 )
+_UNEXPECTED = re.compile(r"XPASS\(strict\)|Unexpected success")
 _PHASES: dict[str, Kind] = {"collect": "collection", "setup": "setup", "teardown": "teardown"}
 _ASSERTIONS = ("AssertionError", "_pytest.outcomes.Failed", "Failed")
 
 
+def _warning_behind(known: dict[str, Any]) -> str | None:
+    """Return the warning, made an error, that an exception began with: C code turns it into something else."""
+    chain = known.get("chain") or [{"type": "", "message": ""}]
+    return f"{chain[-1]['type']}: {chain[-1]['message']}" if chain[-1]["type"].endswith("Warning") else None
+
+
 def _kind(fail: dict[str, Any], known: dict[str, Any]) -> Kind:
     names = {known.get("type", ""), *known.get("bases", [])}
+    if known.get("message", "") == "Unexpected success" or (not known and _UNEXPECTED.search(fail["text"])):
+        return "xpass"
     if not known:
-        return "xpass" if "XPASS" in fail["text"] or "nexpected success" in fail["text"] else "exception"
+        return "exception"
+    if _warning_behind(known):
+        return "warning"
     for kind, types in _KINDS:
         if not names.isdisjoint(types):
             return kind
@@ -78,7 +91,9 @@ def _named(function: str) -> str:
 def _raiser(own: list[Place]) -> Suspect | None:
     """Return the innermost function of the project, if it is none of the tests'."""
     last = own[-1] if own else None
-    return {"path": last["path"], "function": last["function"]} if last and not is_test_code(last["path"]) else None
+    if last is None or is_test_code(last["path"]) or not last["path"].endswith(".py"):
+        return None
+    return {"path": last["path"], "function": last["function"]}
 
 
 def _site(known: dict[str, Any], layout: Layout) -> tuple[str, Suspect | None]:

@@ -35,7 +35,7 @@ def choose(project: Path, wanted: str | None, environ: Mapping[str, str]) -> Int
     for name in _FOLDERS:
         if found := _in(project / name):
             return Interpreter(found, "of the project's own environment")
-    return Interpreter(sys.executable, "of dispatcher itself: the project has no environment of its own")
+    return Interpreter(sys.executable, "of dispatcher itself, as the project has no environment of its own")
 
 
 def _asked_for(project: Path, wanted: str) -> str:

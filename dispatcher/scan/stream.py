@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ Text = Callable[[str], str]
 class Stream:
     """What the plugin has written so far; call `read` again and again. A line that is cut off or broken is skipped.
 
-    Ids pass `redact` first: they are compared with ids that passed it before they were kept.
+    Ids lose their secrets and the addresses of objects first: they are compared with ids that were kept.
     """
 
     def __init__(self, path: Path, redact: Text) -> None:
@@ -23,6 +24,7 @@ class Stream:
         self._redact = redact
         self.session: dict[str, Any] | None = None
         self.no_pytest: str | None = None
+        self.interrupt: str | None = None
         self.end: dict[str, Any] | None = None
         self.total = 0
         self.bad = 0
@@ -31,6 +33,9 @@ class Stream:
         self.fails: dict[tuple[str, str], dict[str, Any]] = {}
         self.details: dict[tuple[str, str], dict[str, Any]] = {}
         self.deselected: set[str] = set()
+
+    def _id_of(self, test: str) -> str:
+        return re.sub(r" at 0x[0-9A-Fa-f]+", " at 0x", self._redact(test))
 
     def close(self) -> None:
         """Stop reading."""
@@ -50,7 +55,7 @@ class Stream:
     def _take(self, record: Any) -> None:  # noqa: ANN401 - JSON of our plugin's
         if isinstance(record, list):
             outcome, test, seconds = record
-            name = self._redact(test)
+            name = self._id_of(test)
             # Ids that are equal once their secrets are gone are one item, as bad as the worst of them.
             if self.outcomes.get(name) not in ("failed", "error"):
                 self.outcomes[name] = outcome
@@ -58,18 +63,20 @@ class Stream:
             return
         kind = record["t"]
         if kind in ("fail", "detail"):
-            record["id"] = self._redact(record["id"])
+            record["id"] = self._id_of(record["id"])
             place = self.fails if kind == "fail" else self.details
             place.setdefault((record["id"], record["when"]), record)
             self.bad = len(self.fails)
         elif kind == "collected":
             self.total = record["n"]
         elif kind == "deselected":
-            self.deselected.update(map(self._redact, record["ids"]))
+            self.deselected.update(map(self._id_of, record["ids"]))
         elif kind == "session":
             self.session = record
         elif kind == "no_pytest":
             self.no_pytest = record["why"]
+        elif kind == "interrupt":
+            self.interrupt = record["why"]
         elif kind == "end":
-            record["not_run"] = [self._redact(i) for i in record["not_run"]]
+            record["not_run"] = [self._id_of(i) for i in record["not_run"]]
             self.end = record

@@ -15,7 +15,7 @@ import orjson
 from tests.cli.processes import environment
 
 PLAIN = ("-q", "-rfE", "--continue-on-collection-errors")
-_REPORTED = re.compile(r"^(?:FAILED|ERROR|SUBFAILED(?:\[.*?\]|\(.*?\))*) (.*)$")
+_REPORTED = re.compile(r"^(?:FAILED|ERROR|SUBFAILED(?:\[.*?\]| ?\(.*?\))*) (.*)$")
 
 
 class Compared(NamedTuple):
@@ -54,7 +54,7 @@ def _id_of(line: str) -> str:
         if line.count("[", 0, end) == line.count("]", 0, end):
             return line[:end]
         end = line.find(" - ", end + 1)
-    return line
+    return line.partition(" - ")[0]
 
 
 def compare(project: Path, python: str, arguments: tuple[str, ...] = ()) -> Compared:
@@ -86,7 +86,10 @@ def main(argv: list[str]) -> int:
     found = compare(Path(project).absolute(), python, tuple(arguments))
     print(f"{project}: {found.summary}")
     print(f"pytest reports {len(found.reported)} items, {found.groups} tasks hold {len(found.tasks)}")
-    for only, items in (("pytest", found.reported - set(found.tasks)), ("the tasks", set(found.tasks) - found.reported)):
+    for only, items in (
+        ("pytest", found.reported - set(found.tasks)),
+        ("the tasks", set(found.tasks) - found.reported),
+    ):
         for item in sorted(items)[:10]:
             print(f"  only in {only}: {item}")
     twice = [item for item, n in found.tasks.items() if n > 1]

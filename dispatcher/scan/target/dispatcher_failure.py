@@ -31,16 +31,18 @@ def describe(excinfo: Any, node: Any) -> dict[str, Any]:
     """Return what is known about an exception that ended an item's phase or a collector's work, as JSON data.
 
     `type` and `bases` (names, with their module unless it is builtins), `message`, `frames` (outermost
-    first: path, line, function, source line), `chain` (causes, nearest first: type, message, file, line),
+    first: path, line, function, source line), `chain` (causes, nearest first, then what an exception group held besides: type, message, place),
     `statement` and `calls` (per frame of the project, innermost first: what its failing statement calls, as
     [name, path, function], in the order in which they are likely to be what the statement is about).
     """
     error, root = excinfo.value, str(node.config.rootpath)
-    if type(error).__name__ == "CollectError" and error.__cause__ is not None:
-        error = error.__cause__  # pytest wraps what went wrong while a module was imported
+    if type(error).__name__ in ("CollectError", "ConftestImportFailure"):
+        error = error.__cause__ or getattr(error, "cause", None) or error  # what pytest has wrapped
     traceback = error.__traceback__ if error is not excinfo.value else excinfo.tb
     raw = list(_walk(traceback))
-    if type(error).__name__ == "ExceptionGroup" and getattr(error, "exceptions", None):
+    others: list[BaseException] = []
+    while getattr(error, "exceptions", None) and type(error).__name__.endswith("ExceptionGroup"):
+        others += [error, *error.exceptions[1:]]
         error = error.exceptions[0]
         raw += list(_walk(error.__traceback__))
     frames = [_frame(frame, line) for frame, line in _bounded(raw)]
@@ -50,7 +52,7 @@ def describe(excinfo: Any, node: Any) -> dict[str, Any]:
         "bases": [_type_name(base) for base in type(error).__mro__[1:-1]][:12],
         "message": _message(error),
         "frames": frames,
-        "chain": _chain(error),
+        "chain": _chain(error) + [_link(other) for other in others[:_MAX_CHAIN]],
         "sites": sites,
     }
     place = _place_of_syntax_error(error) or _quietly(_place_of_example, error)
@@ -98,7 +100,7 @@ def _place_of_example(error: BaseException) -> Frame | None:
     if found is None:
         return None
     example, test, _ = found
-    function = test.name.rpartition(".")[2]
+    function = test.name.rpartition(".")[2] if str(test.filename).endswith(".py") else "<module>"
     return [str(test.filename), (test.lineno or 0) + example.lineno + 1, function, example.source.strip()[:MAX_LINE]]
 
 
@@ -129,10 +131,14 @@ def _chain(error: BaseException | None) -> list[dict[str, Any]]:
         if error is None or id(error) in seen:
             break
         seen.add(id(error))
-        walked = list(_walk(error.__traceback__))
-        place = _frame(*walked[-1])[:3] if walked else ["", 0, ""]
-        chain.append({"type": _type_name(type(error)), "message": _message(error)[:500], "place": place})
+        chain.append(_link(error))
     return chain
+
+
+def _link(error: BaseException) -> dict[str, Any]:
+    walked = list(_walk(error.__traceback__))
+    place = _frame(*walked[-1])[:3] if walked else ["", 0, ""]
+    return {"type": _type_name(type(error)), "message": _message(error)[:500], "place": place}
 
 
 # What the failing statement calls

@@ -5,7 +5,7 @@ before pytest, and has nothing to rewrite.
 
 Lines, by `t`: `session` (versions, folders), `collected` (number of items), `deselected` (ids), `fail` (one
 failed phase of one item, or one collector that failed), `detail` (what `dispatcher_failure` found out about
-it), `end` (exit status, what was not run). An item that has run is an array: its outcome ("passed",
+it), `interrupt` (a test ended the run), `end` (exit status, what was not run). An item that has run is an array: its outcome ("passed",
 "failed", "error", "skipped", "xfailed", "xpassed"), its id, seconds.
 
 Passing items must cost next to nothing: one line each, and no analysis before something fails. With
@@ -133,7 +133,8 @@ class _Recorder:
 
     def write(self, record: Any) -> None:
         """Append one line. The file is opened again if a test has closed our descriptor, or put another file there."""
-        data = (record if isinstance(record, str) else json.dumps(record)).encode("utf-8", "backslashreplace") + b"\n"
+        text = record if isinstance(record, str) else json.dumps(record, ensure_ascii=False)
+        data = text.encode("utf-8", "replace") + b"\n"  # lone surrogates are no JSON
         try:
             state = os.fstat(self.stream)
             sound = (state.st_dev, state.st_ino) == self.inode
@@ -188,7 +189,7 @@ class _Recorder:
             self.open_items.pop(nodeid, None)
             if known is not None:
                 self.ran.add(nodeid)
-                self.write(f'["{known[0]}",{json.dumps(nodeid)},{known[1]:.4f}]')
+                self.write(f'["{known[0]}",{json.dumps(nodeid, ensure_ascii=False)},{known[1]:.4f}]')
 
     def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
         # With xdist the controller's reports come with their details.
@@ -218,6 +219,9 @@ class _Recorder:
         ids = (getattr(node, "workeroutput", None) or {}).get("dispatcher_deselected")
         if ids:
             self.write({"t": "deselected", "ids": ids})
+
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        self.write({"t": "interrupt", "why": f"{excinfo.typename}: {excinfo.value}".rstrip(": ")[:200]})
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:
@@ -254,8 +258,6 @@ def _text_of(longrepr: Any) -> str:
 
 
 def _libraries() -> list[str]:
-    """Return the folders whose code is not the project's."""
-    import sysconfig
-
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return sorted({path for path in map(sysconfig.get_path, names) if path})
+    """Return the folders whose code is not the project's: the standard library's, and those of packages."""
+    packages = [path for path in sys.path if path.endswith(("-packages", "-packages" + os.sep))]
+    return sorted({os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(pytest.__file__)), *packages})

@@ -1,0 +1,95 @@
+"""What the stream of a run adds up to: failures, facts, and whether it can be taken for the whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from dispatcher.domain.failure import BAD, Failure
+from dispatcher.process import Ended
+from dispatcher.scan import failures
+from dispatcher.scan.gist import gist
+from dispatcher.scan.layout import Layout
+from dispatcher.scan.stream import Stream
+
+ALL_RUN = (0, 1, 5)
+"""Exit codes of pytest's that say that it came to its end; 5 with nothing to run."""
+
+# What makes pytest leave items out, as the first word of an argument or before its "=".
+_SELECTING = {
+    "-k", "-m", "--deselect", "--ignore", "--ignore-glob", "--lf", "--last-failed", "--sw", "--stepwise", "--stepwise-skip",
+    "--sw-skip", "--co", "--collect-only", "--pyargs", "-x", "--exitfirst", "--maxfail", "--setup-only", "--setup-plan",
+    "--fixtures", "--markers", "--help", "-h", "--version", "--noconftest", "--rootdir", "-c", "--config-file",
+}  # fmt: skip
+_PHASES = ("collect", "setup", "call", "teardown")
+
+
+def failures_of(stream: Stream, layout: Layout) -> dict[str, Failure]:
+    """Return one failure per item: the one of its first bad phase."""
+    first: dict[str, tuple[str, str]] = {}
+    for test, when in sorted(stream.fails, key=lambda key: (key[0], _PHASES.index(key[1]))):
+        # A phase that failed and was tried again (reruns) is no failure of an item that then passed.
+        if when == "collect" or stream.outcomes.get(test, "failed") in BAD:
+            first.setdefault(test, (test, when))
+    made = {test: failures.make(stream.fails[key], stream.details.get(key), layout) for test, key in first.items()}
+    for test, outcome in stream.outcomes.items():
+        if outcome in BAD and test not in made:
+            told = {"id": test, "when": "call", "text": "it failed, and nothing more was reported"}
+            made[test] = failures.make(told, None, layout)
+    return made
+
+
+def facts_of(stream: Stream, session: dict[str, Any], ended: Ended, *, finished: bool) -> dict[str, Any]:
+    """Return what the record of a run is to say: versions, seconds, and how many items ended how."""
+    facts: dict[str, Any] = {
+        "python": session["python"],
+        "pytest": session["pytest"],
+        "collected": max(stream.total, len(stream.outcomes)),
+        "seconds": round(ended.seconds, 2),
+        "cpu_seconds": round(ended.cpu, 2),
+    }
+    for outcome in stream.outcomes.values():
+        facts[outcome] = facts.get(outcome, 0) + 1
+    if not finished:
+        facts["stopped"] = _how_it_ended(stream, ended)
+    return facts
+
+
+def _how_it_ended(stream: Stream, ended: Ended) -> str:
+    """Say why not everything was run."""
+    end = stream.end
+    if ended.interrupted:
+        return "interrupted"
+    if stream.interrupt is not None:
+        return f"a test ended it with {stream.interrupt}"
+    if end is None:
+        return how_it_died(ended.code) + " in the middle"
+    if end["stopped"]:
+        return str(end["stopped"])[:200]
+    left_out = f"pytest left {len(end['not_run'])} of its items out"
+    return left_out if ended.code in ALL_RUN else f"pytest ended with code {ended.code}: {gist(ended.output)}"
+
+
+def how_it_died(code: int) -> str:
+    """Return how a process came to its end, as words."""
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"the interpreter exited with code {code}"
+
+
+def is_filtered(arguments: Sequence[str], session: dict[str, Any], stream: Stream) -> bool:
+    """Tell whether somebody asked for a part of the tests, by arguments or by PYTEST_ADDOPTS.
+
+    What the project's own configuration leaves out is no filter: that is how the project runs its tests.
+    """
+    given = (*arguments, *os.environ.get("PYTEST_ADDOPTS", "").split())
+    chosen = any(a in session["positional"] for a in given)
+    selecting = any(_option(a) in _SELECTING for a in given)
+    return chosen or selecting or bool(given and stream.deselected)
+
+
+def _option(argument: str) -> str:
+    """Return the option that an argument begins with: `-kname`, `-k`, `--deselect=x`."""
+    if argument.startswith("--"):
+        return argument.partition("=")[0]
+    return argument[:2] if argument.startswith("-") else ""

@@ -1,0 +1,101 @@
+"""What a scan costs beside plain pytest on a suite of fast tests (run by scripts/bench-scan).
+
+Runs take turns, so that a busy machine slows both alike; medians are compared. CPU seconds are those of whole
+processes. "All else" is what the scan uses besides its pytest child; memory is of the scan's own process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+_HOME = Path(__file__).parents[2]
+# Runs one scan and tells, on the last line of standard error, what its process itself has used.
+_SCAN = """
+import resource, sys
+from dispatcher.cli.app import main
+code = main(["scan", "--json"])
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+class Cost(NamedTuple):
+    """CPU seconds of pytest and of all else, and megabytes."""
+
+    pytest: float
+    other: float
+    memory: float
+
+
+def write_suite(folder: Path, files: int, tests: int) -> None:
+    """Write `files` test files with `tests` trivial tests each."""
+    for number in range(files):
+        body = "\n".join(f"def test_{n}():\n    assert {n} + 1 == {n + 1}\n" for n in range(tests))
+        (folder / f"test_part_{number:03}.py").write_text(body)
+
+
+def plain(folder: Path) -> float:
+    """Return the CPU seconds of plain pytest."""
+    with Path(os.devnull).open("wb") as null:
+        argv = [sys.executable, "-c", "import pytest, sys; sys.exit(pytest.console_main())", *_ARGUMENTS]
+        child = subprocess.Popen(argv, cwd=folder, stdout=null, stderr=null)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"plain pytest ended with {child.returncode}")
+    return used.ru_utime + used.ru_stime
+
+
+def scan(folder: Path) -> Cost:
+    """Return what a scan costs."""
+    env = {**os.environ, "PYTHONPATH": str(_HOME)}
+    ended = subprocess.run([sys.executable, "-c", _SCAN], cwd=folder, env=env, capture_output=True, check=True)
+    own, kilobytes = map(float, ended.stderr.split()[-2:])
+    return Cost(orjson.loads(ended.stdout)["run"]["cpu_seconds"], own, kilobytes / 1024)
+
+
+_ARGUMENTS = ("--continue-on-collection-errors", "--ignore=INBOX")
+
+
+def _pair(folder: Path, turn: int) -> tuple[float, Cost]:
+    """Run both, each first every other time: a machine that slows down must not favour one."""
+    if turn % 2:
+        return plain(folder), scan(folder)
+    cost = scan(folder)
+    return plain(folder), cost
+
+
+def main() -> None:
+    """Measure and print."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--rounds", type=int, default=9)
+    asked.add_argument("--files", type=int, default=25)
+    asked.add_argument("--tests", type=int, default=100)
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_suite(folder, given.files, given.tests)
+        subprocess.run([sys.executable, "-m", "dispatcher", "init"], cwd=folder, check=True, stdout=subprocess.DEVNULL,
+                       env={**os.environ, "PYTHONPATH": str(_HOME)})  # fmt: skip
+        plain(folder), scan(folder)  # bytecode and caches
+        pairs = [_pair(folder, turn) for turn in range(given.rounds)]
+    ratio = statistics.median(cost.pytest / base for base, cost in pairs)
+    base = statistics.median(base for base, _ in pairs)
+    child, other, memory = (statistics.median(values) for values in zip(*(cost for _, cost in pairs), strict=True))
+    print(f"{given.files * given.tests:,} tests, {given.rounds} rounds, medians")
+    print(f"plain pytest {base:.2f} s CPU, pytest under scan {child:.2f} s, ratio {ratio:.3f} (bar 1.03)")
+    print(f"all else {other:.2f} s CPU (bar 0.40), memory {memory:.0f} MB (bar 150)")
+
+
+if __name__ == "__main__":
+    main()
