@@ -21,7 +21,7 @@ from dispatcher.scan.runner import Progress
 from dispatcher.text import count, one_line
 
 _NAMED = 3
-_MESSAGE = 80
+_MESSAGE = 120
 
 
 class Verdict(NamedTuple):
@@ -70,8 +70,7 @@ def _judge(
     states = {test: findings.state(test) for test in known.members}
     failing_now = sorted(test for test, state in states.items() if state in BAD)
     if failing_now:
-        of = "its test" if len(states) == 1 else f"{len(failing_now)} of its {len(states)} tests"
-        return f"{of} still fail{'s' if len(failing_now) == 1 else ''}: {_named(failing_now, findings)}", None
+        return f"{_how_many(len(failing_now), len(states))}: {_named(failing_now, findings)}", None
     if not findings.finished:
         return f"the run did not finish: {findings.facts['stopped']}", None
     if broken:
@@ -84,16 +83,23 @@ def _judge(
     return None, odd
 
 
+def _how_many(failing: int, of: int) -> str:
+    if of == 1:
+        return "its test still fails"
+    if failing == of:
+        return f"all its {of} tests still fail"
+    return f"{failing} of its {of} tests still fail{'s' if failing == 1 else ''}"
+
+
 def _named(tests: list[str], findings: Findings) -> str:
-    shown = []
-    for test in tests[:_NAMED]:
-        failure = findings.failures[test]
-        said = one_line(failure["message"])
-        kind = failure["exception"].rpartition(".")[2]
-        words = said if failure["kind"] == "assertion" and said else f"{kind}: {said}"
-        shown.append(f"{test} ({words if len(words) <= _MESSAGE else words[:_MESSAGE] + '…'})")
-    more = f" and {len(tests) - _NAMED} more" if len(tests) > _NAMED else ""
-    return f"{', '.join(shown)}{more}"
+    """Return the first few of some failing tests in words, the first with its message."""
+    failure = findings.failures[tests[0]]
+    said = one_line(failure["message"])
+    kind = failure["exception"].rpartition(".")[2]
+    words = said if failure["kind"] == "assertion" and said else f"{kind}: {said}"
+    words = words if len(words) <= _MESSAGE else f"{words[:_MESSAGE]}…"
+    shown = ", ".join([f"{tests[0]} ({words})", *tests[1:_NAMED]])
+    return f"{shown} and {len(tests) - _NAMED} more" if len(tests) > _NAMED else shown
 
 
 def _passed_before(baseline: Mapping[str, list[str]]) -> list[str]:

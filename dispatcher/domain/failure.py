@@ -57,6 +57,7 @@ class Failure(TypedDict):
 class Findings(NamedTuple):
     """All that a run of the tests has shown, by item id.
 
+    `without_items`: files that have nothing to run, "skipped" or "passed" (there is nothing in them).
     `finished`: pytest came to its end and stopped for nothing. `filtered`: the run was asked to leave items
     out, by more than the project's own configuration. `facts` describe the run itself, for its record.
     """
@@ -65,6 +66,7 @@ class Findings(NamedTuple):
     failures: Mapping[str, Failure]
     not_run: frozenset[str]
     deselected: frozenset[str]
+    without_items: Mapping[str, str]
     finished: bool
     filtered: bool
     facts: dict[str, Any]
@@ -78,17 +80,22 @@ class Findings(NamedTuple):
             return "failed" if self.failures[test]["when"] == "call" else "error"
         if test in self.outcomes:
             return self.outcomes[test]
-        left_out = next(
-            (words for words, ids in (("deselected", self.deselected), ("not run", self.not_run)) if test in ids), None
-        )
-        if left_out:
-            return left_out
+        return self._why_not_run(test)
+
+    def _why_not_run(self, test: str) -> str:
         file = file_of(test)
         if test == file and self.collected_of(file):
             return "passed"  # a file that could not be imported, and now can
-        if any(path in self.failures for path in (file, *map(str, PurePosixPath(file).parents))):
-            return "uncollectable"
-        return "not collected" if self.finished else "not run"
+        if file in self.without_items and (test == file or self.without_items[file] == "skipped"):
+            return self.without_items[file]
+        above = (file, *map(str, PurePosixPath(file).parents))
+        said = {
+            "deselected": test in self.deselected,
+            "not run": test in self.not_run,
+            "uncollectable": any(path in self.failures for path in above),
+            "not collected": self.finished,
+        }
+        return next((words for words, so in said.items() if so), "not run")
 
     def collected_of(self, path: str) -> bool:
         """Tell whether any item of a file, or of a folder's files, was collected."""
@@ -103,4 +110,5 @@ def file_of(test: str) -> str:
 
 def function_of(test: str) -> str:
     """Return an item's id without its parameters."""
-    return test.partition("[")[0]
+    file, colons, name = test.partition("::")
+    return file + colons + name.partition("[")[0]

@@ -39,18 +39,15 @@ def choose(project: Path, wanted: str | None, environ: Mapping[str, str]) -> Int
 
 
 def _asked_for(project: Path, wanted: str) -> str:
-    if os.sep not in wanted:
-        found = shutil.which(wanted)
-        if found is None:
-            raise TestsNotRun(problem=f"there is no '{wanted}' on the PATH (--python)")
-        return found
+    if os.sep not in wanted and (on_path := shutil.which(wanted)):
+        return on_path
     path = Path(wanted).expanduser()
     for candidate in (path, project / path):
         if candidate.is_dir() and (found := _in(candidate)):
             return found
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return str(candidate.absolute())
-    raise TestsNotRun(problem=f"'{wanted}' is no Python and no virtual environment (--python)")
+    raise TestsNotRun(problem=f"there is no Python or virtual environment '{wanted}' (--python)")
 
 
 def _in(environment: Path) -> str | None:

@@ -103,6 +103,7 @@ def _run_of(order: Order, stream: Stream, ended: process.Ended, *, whole: bool) 
         failures=account.failures_of(stream, layout),
         not_run=frozenset(end["not_run"] if end else ()),
         deselected=frozenset(stream.deselected),
+        without_items=stream.without_items,
         finished=finished,
         filtered=filtered,
         facts=account.facts_of(stream, session, ended, finished=finished),

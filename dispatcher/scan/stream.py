@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from dispatcher.domain.failure import BAD, file_of
+
 Text = Callable[[str], str]
 
 
@@ -29,10 +31,10 @@ class Stream:
         self.total = 0
         self.bad = 0
         self.outcomes: dict[str, str] = {}
-        self.seconds: dict[str, float] = {}
         self.fails: dict[tuple[str, str], dict[str, Any]] = {}
         self.details: dict[tuple[str, str], dict[str, Any]] = {}
         self.deselected: set[str] = set()
+        self.without_items: dict[str, str] = {}
 
     def _id_of(self, test: str) -> str:
         return re.sub(r" at 0x[0-9A-Fa-f]+", " at 0x", self._redact(test))
@@ -54,23 +56,34 @@ class Stream:
 
     def _take(self, record: Any) -> None:  # noqa: ANN401 - JSON of our plugin's
         if isinstance(record, list):
-            outcome, test, seconds = record
-            name = self._id_of(test)
-            # Ids that are equal once their secrets are gone are one item, as bad as the worst of them.
-            if self.outcomes.get(name) not in ("failed", "error"):
-                self.outcomes[name] = outcome
-            self.seconds[name] = seconds
-            return
-        kind = record["t"]
-        if kind in ("fail", "detail"):
+            self._ended(*record)
+        elif record["t"] in ("fail", "detail"):
             record["id"] = self._id_of(record["id"])
-            place = self.fails if kind == "fail" else self.details
+            place = self.fails if record["t"] == "fail" else self.details
             place.setdefault((record["id"], record["when"]), record)
             self.bad = len(self.fails)
-        elif kind == "collected":
-            self.total = record["n"]
-        elif kind == "deselected":
+        elif record["t"] in ("deselected", "without_items"):
+            self._left_out(record)
+        else:
+            self._said(record)
+
+    def _ended(self, outcome: str, test: str, _seconds: float) -> None:
+        # Ids that are equal once their secrets are gone are one item, as bad as the worst of them.
+        name = self._id_of(test)
+        if self.outcomes.get(name) not in BAD:
+            self.outcomes[name] = outcome
+
+    def _left_out(self, record: dict[str, Any]) -> None:
+        if record["t"] == "deselected":
             self.deselected.update(map(self._id_of, record["ids"]))
+        else:
+            self.without_items[file_of(self._id_of(record["id"]))] = "skipped" if record["skipped"] else "passed"
+
+    def _said(self, record: dict[str, Any]) -> None:
+        """Take in what a record says of the run as a whole."""
+        kind = record["t"]
+        if kind == "collected":
+            self.total = record["n"]
         elif kind == "session":
             self.session = record
         elif kind == "no_pytest":
@@ -78,5 +91,4 @@ class Stream:
         elif kind == "interrupt":
             self.interrupt = record["why"]
         elif kind == "end":
-            record["not_run"] = [self._id_of(i) for i in record["not_run"]]
-            self.end = record
+            self.end = {**record, "not_run": [self._id_of(i) for i in record["not_run"]]}

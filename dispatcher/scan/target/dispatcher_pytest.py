@@ -3,7 +3,8 @@
 Standard library and pytest (7 and later) only, Python 3.8 and later. PYTEST_DONT_REWRITE: it is loaded
 before pytest, and has nothing to rewrite.
 
-Lines, by `t`: `session` (versions, folders), `collected` (number of items), `deselected` (ids), `fail` (one
+Lines, by `t`: `session` (versions, folders), `collected` (number of items), `deselected` (ids),
+`without_items` (a collector that is sound, or skipped, and has nothing to run), `fail` (one
 failed phase of one item, or one collector that failed), `detail` (what `dispatcher_failure` found out about
 it), `interrupt` (a test ended the run), `end` (exit status, what was not run). An item that has run is an array: its outcome ("passed",
 "failed", "error", "skipped", "xfailed", "xpassed"), its id, seconds.
@@ -26,6 +27,15 @@ Control = Dict[str, Any]
 
 MAX_TEXT = 4000
 _HERE = os.path.dirname(os.path.abspath(__file__))
+# Chosen files are run to their end, whatever the arguments say of stopping and of the last run.
+_ALL_THE_WAY = {
+    "maxfail": 0,
+    "lf": False,
+    "failedfirst": False,
+    "newfirst": False,
+    "stepwise": False,
+    "stepwise_skip": False,
+}
 _controls: list[Control] = []
 
 
@@ -62,10 +72,23 @@ def pytest_configure(config: Any) -> None:
 
 
 def _narrow(config: Any, control: Control) -> None:
-    if control["files"] is not None:
-        paths = [os.path.join(str(config.rootpath), name) for name in control["files"]]
-        config.args = [path for path in paths if os.path.exists(path)]  # what is gone has no tests
+    if control["files"] is not None and "[" not in str(config.rootpath):
+        config.args = _paths(config, control["files"])
+        for name, value in _ALL_THE_WAY.items():
+            if hasattr(config.option, name):
+                setattr(config.option, name, value)
     config.option.ignore = [*(config.option.ignore or ()), *control["ignore"]]
+
+
+def _paths(config: Any, names: list[str]) -> list[str]:
+    """Return the paths to collect; what is gone has no tests. pytest takes a "[" for the start of a parameter."""
+    paths: dict[str, None] = {}
+    for name in names:
+        path = name
+        while "[" in path:
+            path = os.path.dirname(path)
+        paths[os.path.join(str(config.rootpath), path)] = None
+    return [path for path in paths if os.path.exists(path)]
 
 
 def _failure() -> Any:
@@ -86,7 +109,11 @@ class _Worker:
 
     def __init__(self, config: Any) -> None:
         self.config = config
-        self.deselected: list[str] = []
+        self.told: list[dict[str, Any]] = []
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if not report.failed and not report.result:
+            self.told.append(_without_items(report))
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[Any]:
@@ -100,10 +127,10 @@ class _Worker:
             report.dispatcher = _failure().describe(call.excinfo, node)
 
     def pytest_deselected(self, items: Any) -> None:
-        self.deselected += [item.nodeid for item in items]
+        self.told.append({"t": "deselected", "ids": [item.nodeid for item in items]})
 
     def pytest_sessionfinish(self) -> None:
-        self.config.workeroutput["dispatcher_deselected"] = self.deselected
+        self.config.workeroutput["dispatcher"] = self.told
 
 
 class _Recorder:
@@ -165,6 +192,8 @@ class _Recorder:
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
             self._failed(report, "collect")
+        elif not report.result:
+            self.write(_without_items(report))
 
     # Running
 
@@ -216,9 +245,8 @@ class _Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        ids = (getattr(node, "workeroutput", None) or {}).get("dispatcher_deselected")
-        if ids:
-            self.write({"t": "deselected", "ids": ids})
+        for record in (getattr(node, "workeroutput", None) or {}).get("dispatcher", ()):
+            self.write(record)
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
         self.write({"t": "interrupt", "why": f"{excinfo.typename}: {excinfo.value}".rstrip(": ")[:200]})
@@ -228,6 +256,10 @@ class _Recorder:
         stopped = str(getattr(session, "shouldfail", "") or getattr(session, "shouldstop", "") or "")
         not_run = [i for i in self.collected if i not in self.ran] if len(self.collected) > len(self.ran) else []
         self.write({"t": "end", "exit": int(exitstatus), "stopped": stopped, "not_run": not_run})
+
+
+def _without_items(report: Any) -> dict[str, Any]:
+    return {"t": "without_items", "id": report.nodeid, "skipped": bool(report.skipped)}
 
 
 def _setup_outcome(report: Any) -> str | None:
