@@ -46,7 +46,7 @@ def facts_of(stream: Stream, session: dict[str, Any], ended: Ended, *, finished:
     facts: dict[str, Any] = {
         "python": session["python"],
         "pytest": session["pytest"],
-        "collected": max(stream.total, len(stream.outcomes)),
+        "collected": max(len(stream.collected), len(stream.outcomes)),
         "seconds": round(ended.seconds, 2),
         "cpu_seconds": round(ended.cpu, 2),
     }
@@ -64,11 +64,12 @@ def _how_it_ended(stream: Stream, ended: Ended) -> str:
         return "interrupted"
     if stream.interrupt is not None:
         return f"a test ended it with {stream.interrupt}"
+    not_run = stream.not_run()
     if end is None:
-        return how_it_died(ended.code) + " in the middle"
+        return how_it_died(ended.code) + (f" in {not_run[0]}" if not_run else " after the last test")
     if end["stopped"]:
         return str(end["stopped"])[:200]
-    left_out = f"pytest left {len(end['not_run'])} of its items out"
+    left_out = f"pytest left {len(not_run)} of its items out, {not_run[0]} first" if not_run else "nothing ran"
     return left_out if ended.code in ALL_RUN else f"pytest ended with code {ended.code}: {gist(ended.output)}"
 
 

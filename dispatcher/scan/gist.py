@@ -9,7 +9,8 @@ _LONGEST = 300
 
 def gist(output: str) -> str:
     """Return what pytest, or the interpreter, complains of: the place and the error, in one line."""
-    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines() if line.strip()]
+    plain = re.sub(r"\x1b\[[0-9;]*m|^INTERNALERROR> ?", "", output, flags=re.MULTILINE)
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
     where = next((line for line in lines if "while loading conftest" in line), "").rstrip(".")
     errors = [line.removeprefix("E").strip() for line in lines if re.match(r"E\s{2,}", line)]
     complaints = [line for line in lines if re.search(r"(?:^|\s)(?:ERROR|error|Error):", line) and "usage:" not in line]

@@ -5,7 +5,9 @@ Prints are hashes by key, each with its kind before a colon:
 - `part`: a test file without its tests, one of its test classes without its tests, or one test;
 - `whole`: a conftest, a module that lies in the test folder, or a file that is not Python;
 - `doctest`: the docstring that holds an example;
-- `config`: pytest's own settings in a configuration file.
+- `config`: pytest's own settings in a configuration file;
+- `names`: no hash, but a pattern that all files have prints for: all conftests (each sees the items of all folders)
+  and the modules of the test folder (one that is added may hide another).
 
 "-" in place of a hash says that there was none: one that appears later is a change too. Lines that are empty or
 only comments do not count, so that code may move, and other tests of the same file may come, change and go.
@@ -13,14 +15,15 @@ only comments do not count, so that code may move, and other tests of the same f
 
 from __future__ import annotations
 
-import ast
+import json
+import os
 import re
-import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from dispatcher.domain.failure import file_of, function_of
 from dispatcher.domain.fingerprint import digest
+from dispatcher.scan import pieces
 from dispatcher.scan.layout import is_test_code
 
 Prints = dict[str, str]
@@ -30,15 +33,19 @@ _SECTIONS = {
     ".pytest.toml": None,
     "pytest.ini": None,
     ".pytest.ini": None,
-    "pyproject.toml": r"tool\.pytest[\w.]*",
-    "tox.ini": r"pytest",
-    "setup.cfg": r"tool:pytest",
+    "pyproject.toml": "tool.pytest",
+    "tox.ini": "pytest",
+    "setup.cfg": "tool:pytest",
 }
-"""pytest's configuration files, and the headings of what in them is pytest's; None for all."""
+"""pytest's configuration files, and under what heading pytest's settings are in them; None for all."""
 
 _TEST_FOLDERS = ("tests", "test")
 _MAX_SUPPORT = 300
+_MAX_FOLDERS = 20_000
+_CONFTESTS = "**/conftest.py"
+_NAMES = "names:-"
 _MAX_FILE_BYTES = 5_000_000
+_NOT_WALKED = ("INBOX", "node_modules", "site-packages")
 
 
 class Guard:
@@ -48,6 +55,7 @@ class Guard:
         self._root = rootdir
         self._texts: dict[str, str | None] = {}
         self._parts: dict[str, dict[str, str] | None] = {}
+        self._names: dict[str, list[str]] = {}
 
     def take(self, tests: Iterable[str], *, but: str | None = None) -> Prints:
         """Return the prints of some tests. `but` is a file that has to change: it cannot even be read."""
@@ -55,15 +63,19 @@ class Guard:
         wanted = {function_of(test) for test in tests}
         for test in sorted(wanted):
             prints |= {key: self._print(kind, key) for kind, key in self._keys_of_test(test)}
-        for file in sorted({file_of(test) for test in wanted}):
-            others = [*_conftests(file), *self._support(file)]
-            prints |= {key: self._print("whole", key) for key in others if key not in prints}
+        patterns = {_CONFTESTS, *(pattern for test in wanted if (pattern := _support_of(file_of(test))))}
+        for pattern in sorted(patterns):
+            prints[pattern] = _NAMES
+            prints |= {key: self._print("whole", key) for key in self._fitting(pattern) if key not in prints}
         prints |= {key: self._print("config", key) for key in _SECTIONS}
         return {key: value for key, value in prints.items() if file_of(key) != but}
 
     def changed(self, before: Prints) -> list[str]:
         """Return the keys of what is not as it was, sorted."""
-        return sorted(key for key, was in before.items() if self._print(was.partition(":")[0], key) != was)
+        found = {key for key, was in before.items() if self._print(was.partition(":")[0], key) != was}
+        for pattern in (key for key, was in before.items() if was == _NAMES):
+            found.update(name for name in self._fitting(pattern) if name not in before)
+        return sorted(found)
 
     def _keys_of_test(self, test: str) -> Iterator[tuple[str, str]]:
         file, _, path = test.partition("::")
@@ -73,23 +85,32 @@ class Guard:
         elif "." in path.rpartition("::")[2]:
             yield ("doctest", test) if file.endswith(".py") else ("whole", file)
         else:
-            names = path.split("::")
             yield "part", file
+            if path not in parts:  # inherited, or made by code
+                yield "whole", file
+            names = path.split("::")
             for depth in range(1, len(names) + 1):
                 if "::".join(names[:depth]) in parts:
                     yield "part", f"{file}::{'::'.join(names[:depth])}"
 
     def _print(self, kind: str, key: str) -> str:
+        text = self._said(kind, key)
+        return f"{kind}:{'-' if text is None else digest(text)}"
+
+    def _said(self, kind: str, key: str) -> str | None:
+        """Return what is hashed under a key."""
         file, _, path = key.partition("::")
+        text = self._text(file)
+        if kind == "names":
+            return None
+        if kind == "config":
+            return _settings(key, text)
         if kind == "part":
-            text = (self._parts_of(file) or {}).get(path)
-        elif kind == "doctest":
-            text = self._docstring(file, path)
-        elif kind == "config":
-            text = _section(self._text(file), _SECTIONS[key])
-        else:
-            text = self._text(file)
-        return f"{kind}:{digest(_essence(text)) if text is not None else '-'}"
+            return (self._parts_of(file) or {}).get(path)
+        tree = pieces.parse(text) if file.endswith(".py") else None
+        if tree is None or text is None:
+            return text
+        return pieces.docstring(tree, path) if kind == "doctest" else pieces.whole(tree, text)
 
     def _text(self, file: str) -> str | None:
         if file not in self._texts:
@@ -103,94 +124,66 @@ class Guard:
     def _parts_of(self, file: str) -> dict[str, str] | None:
         """Return the parts of a Python file, None when there is no such file or it cannot be parsed."""
         if file not in self._parts:
-            tree = _parse(self._text(file)) if file.endswith(".py") else None
-            self._parts[file] = None if tree is None else dict(_split(tree, self._text(file) or ""))
+            text = self._text(file)
+            tree = pieces.parse(text) if file.endswith(".py") else None
+            self._parts[file] = None if tree is None or text is None else pieces.parts(tree, text)
         return self._parts[file]
 
-    def _docstring(self, file: str, name: str) -> str | None:
-        """Return the docstring that a doctest is named after: `package.module.Class.method`."""
-        tree = _parse(self._text(file))
-        names = name.split(".")
-        for first in range(len(names)) if tree else ():
-            node: ast.AST | None = tree
-            for part in names[first:]:
-                node = (
-                    next((n for n in ast.iter_child_nodes(node) if getattr(n, "name", None) == part), None)
-                    if node
-                    else None
-                )
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                return ast.get_docstring(node)
-        return ast.get_docstring(tree) if tree else None
-
-    def _support(self, file: str) -> list[str]:
-        """Return the other modules of the test folder that a file lies in: what its tests may import."""
-        parents = PurePosixPath(file).parents
-        folder = next((p for p in reversed(parents) if p.name in _TEST_FOLDERS), None)
-        if folder is None:
-            return []
-        found = (path.relative_to(self._root).as_posix() for path in sorted((self._root / folder).rglob("*.py")))
-        return [name for name in found if not _holds_tests(name)][:_MAX_SUPPORT]
+    def _fitting(self, pattern: str) -> list[str]:
+        """Return the project's files that fit a pattern of `_support_of`, or all conftests."""
+        if pattern not in self._names:
+            walked = _walk(self._root, self._root / pattern.rpartition("**/")[0])
+            found = [path for path in walked if _fits(PurePosixPath(path).name, pattern)]
+            self._names[pattern] = sorted(found)[:_MAX_SUPPORT]
+        return self._names[pattern]
 
 
-def _holds_tests(name: str) -> bool:
-    return is_test_code(PurePosixPath(name).name)
+def _fits(name: str, pattern: str) -> bool:
+    return name == "conftest.py" if pattern == _CONFTESTS else name.endswith(".py") and not is_test_code(name)
 
 
-def _conftests(file: str) -> list[str]:
-    """Return every conftest that a file's tests would use, there or not."""
-    return [(parent / "conftest.py").as_posix() for parent in PurePosixPath(file).parents]
+def _support_of(file: str) -> str | None:
+    """Return the pattern of the other modules of the test folder that a file lies in: what its tests may import."""
+    folder = next((p for p in reversed(PurePosixPath(file).parents) if p.name in _TEST_FOLDERS), None)
+    return f"{folder.as_posix()}/**/*.py" if folder else None
 
 
-def _parse(text: str | None) -> ast.Module | None:
-    try:
-        return None if text is None else ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+def _walk(root: Path, start: Path) -> Iterator[str]:
+    """Yield the files below a folder, relative to the root; not those of environments, tools and our own state."""
+    for number, (folder, folders, files) in enumerate(os.walk(start)):
+        if number == _MAX_FOLDERS:
+            break
+        folders[:] = sorted(f for f in folders if not f.startswith((".", "__")) and f not in _NOT_WALKED)
+        if "pyvenv.cfg" in files:
+            folders[:] = []
+            continue
+        inside = PurePosixPath(os.path.relpath(folder, root))
+        yield from ((inside / name).as_posix() for name in files)
 
 
-def _split(tree: ast.Module, text: str) -> Iterator[tuple[str, str]]:
-    """Yield each test, test class and the file itself, by path, each without the tests inside it."""
-    lines = text.splitlines()
-    waiting: list[tuple[str, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]] = [("", tree)]
-    while waiting:
-        path, node = waiting.pop()
-        first, last = (1, len(lines)) if isinstance(node, ast.Module) else _range(node)
-        kept = dict(enumerate(lines[first - 1 : last], first))
-        for child in node.body if isinstance(node, ast.Module | ast.ClassDef) else ():
-            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _is_test(child):
-                inner_first, inner_last = _range(child)
-                for number in range(inner_first, inner_last + 1):
-                    kept.pop(number, None)
-                waiting.append((f"{path}::{child.name}" if path else child.name, child))
-        yield path, "\n".join(kept.values())
-
-
-def _is_test(node: ast.AST) -> bool:
-    if isinstance(node, ast.ClassDef):
-        return any(_is_test(child) for child in node.body)
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
-
-
-def _range(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[int, int]:
-    first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-    return first, node.end_lineno or node.lineno
-
-
-def _essence(text: str) -> str:
-    """Return a text without indentation in common, empty lines and lines of comment."""
-    lines = (line.rstrip() for line in textwrap.dedent(text).splitlines())
-    return "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
-
-
-def _section(text: str | None, heading: str | None) -> str | None:
-    """Return the part of a configuration file under the headings that fit."""
+def _settings(file: str, text: str | None) -> str | None:
+    """Return what is pytest's in a configuration file."""
+    heading = _SECTIONS[file]
     if text is None or heading is None:
         return text
+    if file == "pyproject.toml":
+        return _of_pyproject(text)
     found, inside = [], False
     for line in text.splitlines():
-        if match := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
-            inside = re.fullmatch(heading, match[1].replace('"', "")) is not None
-        if inside:
-            found.append(line)
+        if match := re.match(r"\s*\[\s*([^\]]+?)\s*\]", line):
+            inside = match[1] == heading
+        if inside and line.strip() and not line.lstrip().startswith(("#", ";")):
+            found.append(line.rstrip())
     return "\n".join(found) if found else None
+
+
+def _of_pyproject(text: str) -> str | None:
+    import tomllib
+
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    tool = data.get("tool")
+    settings = tool.get("pytest") if isinstance(tool, dict) else None
+    return None if settings is None else json.dumps(settings, sort_keys=True, default=str)

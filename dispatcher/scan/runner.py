@@ -70,7 +70,7 @@ def run(
 
         def look() -> None:
             stream.read()
-            on_progress(Progress(len(stream.outcomes), stream.total, stream.bad))
+            on_progress(Progress(len(stream.outcomes), len(stream.collected), stream.bad))
 
         try:
             ended = process.run(argv, order.project, on_tick=look)
@@ -96,12 +96,13 @@ def _run_of(order: Order, stream: Stream, ended: process.Ended, *, whole: bool) 
         if code not in account.ALL_RUN:
             raise TestsNotRun(problem=_why(order, ended))
     layout = Layout(order.project, Path(session["rootdir"]), session["libraries"], session["environment"])
+    not_run = stream.not_run()
     stopped = bool(end and end["stopped"])
-    finished = code in account.ALL_RUN and not (end is None or stopped or end["not_run"] or ended.interrupted)
+    finished = code in account.ALL_RUN and not (end is None or stopped or not_run or ended.interrupted)
     findings = Findings(
         outcomes=stream.outcomes,
         failures=account.failures_of(stream, layout),
-        not_run=frozenset(end["not_run"] if end else ()),
+        not_run=frozenset(not_run),
         deselected=frozenset(stream.deselected),
         without_items=stream.without_items,
         finished=finished,

@@ -28,13 +28,17 @@ class Stream:
         self.no_pytest: str | None = None
         self.interrupt: str | None = None
         self.end: dict[str, Any] | None = None
-        self.total = 0
+        self.collected: list[str] = []
         self.bad = 0
         self.outcomes: dict[str, str] = {}
         self.fails: dict[tuple[str, str], dict[str, Any]] = {}
         self.details: dict[tuple[str, str], dict[str, Any]] = {}
         self.deselected: set[str] = set()
         self.without_items: dict[str, str] = {}
+
+    def not_run(self) -> list[str]:
+        """Return the items that were collected and have not ended, in order."""
+        return [i for i in self.collected if i not in self.outcomes]
 
     def _id_of(self, test: str) -> str:
         return re.sub(r" at 0x[0-9A-Fa-f]+", " at 0x", self._redact(test))
@@ -83,7 +87,7 @@ class Stream:
         """Take in what a record says of the run as a whole."""
         kind = record["t"]
         if kind == "collected":
-            self.total = record["n"]
+            self.collected = [self._id_of(i) for i in record["ids"]]
         elif kind == "session":
             self.session = record
         elif kind == "no_pytest":
@@ -91,4 +95,4 @@ class Stream:
         elif kind == "interrupt":
             self.interrupt = record["why"]
         elif kind == "end":
-            self.end = {**record, "not_run": [self._id_of(i) for i in record["not_run"]]}
+            self.end = record

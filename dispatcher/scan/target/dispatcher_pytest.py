@@ -3,10 +3,10 @@
 Standard library and pytest (7 and later) only, Python 3.8 and later. PYTEST_DONT_REWRITE: it is loaded
 before pytest, and has nothing to rewrite.
 
-Lines, by `t`: `session` (versions, folders), `collected` (number of items), `deselected` (ids),
+Lines, by `t`: `session` (versions, folders), `collected` (ids), `deselected` (ids),
 `without_items` (a collector that is sound, or skipped, and has nothing to run), `fail` (one
 failed phase of one item, or one collector that failed), `detail` (what `dispatcher_failure` found out about
-it), `interrupt` (a test ended the run), `end` (exit status, what was not run). An item that has run is an array: its outcome ("passed",
+it), `interrupt` (a test ended the run), `end` (exit status, and why it stopped before all was run, if it did). An item that has run is an array: its outcome ("passed",
 "failed", "error", "skipped", "xfailed", "xpassed"), its id, seconds.
 
 Passing items must cost next to nothing: one line each, and no analysis before something fails. With
@@ -123,7 +123,7 @@ class _Worker:
             report.dispatcher = _failure().describe(call.excinfo, item)
 
     def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
-        if not hasattr(report, "when"):  # a collector's
+        if report.when == "collect":
             report.dispatcher = _failure().describe(call.excinfo, node)
 
     def pytest_deselected(self, items: Any) -> None:
@@ -143,8 +143,7 @@ class _Recorder:
         inode = os.fstat(self.stream)
         self.inode = (inode.st_dev, inode.st_ino)
         self.open_items: dict[str, tuple[str, float]] = {}
-        self.collected: list[str] = []
-        self.ran: set[str] = set()
+        self.collected = False
         self.write(
             {
                 "t": "session",
@@ -181,13 +180,12 @@ class _Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Any) -> None:
-        if not self.collected:
-            self._collected(list(ids))
+        self._collected(list(ids))
 
     def _collected(self, ids: list[str]) -> None:
-        self.collected = ids
-        if ids:
-            self.write({"t": "collected", "n": len(ids)})
+        if ids and not self.collected:  # xdist's own process collects nothing, and each of its workers everything
+            self.collected = True
+            self.write({"t": "collected", "ids": ids})
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
@@ -199,6 +197,10 @@ class _Recorder:
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         when = report.when
+        if when not in ("setup", "call", "teardown"):  # xdist tells of a worker that has crashed
+            self._failed(report, "call")
+            self.write(f'["failed",{json.dumps(report.nodeid, ensure_ascii=False)},0]')
+            return
         if when == "setup":
             if report.passed:
                 return
@@ -217,7 +219,6 @@ class _Recorder:
         if when == "teardown":
             self.open_items.pop(nodeid, None)
             if known is not None:
-                self.ran.add(nodeid)
                 self.write(f'["{known[0]}",{json.dumps(nodeid, ensure_ascii=False)},{known[1]:.4f}]')
 
     def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
@@ -254,8 +255,7 @@ class _Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:
         stopped = str(getattr(session, "shouldfail", "") or getattr(session, "shouldstop", "") or "")
-        not_run = [i for i in self.collected if i not in self.ran] if len(self.collected) > len(self.ran) else []
-        self.write({"t": "end", "exit": int(exitstatus), "stopped": stopped, "not_run": not_run})
+        self.write({"t": "end", "exit": int(exitstatus), "stopped": stopped})
 
 
 def _without_items(report: Any) -> dict[str, Any]:
