@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dispatcher.errors import StorageError
-
 HEAD_BYTES, TAIL_BYTES = 16_384, 65_536
 GRACE = 5.0
 """Seconds that an interrupted child has to end by itself."""
@@ -21,6 +19,10 @@ GRACE = 5.0
 _CHUNK = 65_536
 _PIPE_BYTES = 65_536
 """What a pipe holds before its writer has to wait; Linux and macOS give that much, or less."""
+
+
+class NotStarted(Exception):
+    """A command that could not even be started, and why."""
 
 
 class Ended(NamedTuple):
@@ -65,7 +67,7 @@ def run(
     `on_tick` is called about every `tick` seconds and once after the end; what it raises ends the child.
     Ctrl-C, SIGTERM and SIGHUP are passed on as an interrupt, which
     the child may answer for GRACE seconds; a second Ctrl-C kills it at once. Whatever the child has started
-    in its group and left behind is killed with it. Raises StorageError when the command cannot be started.
+    in its group and left behind is killed with it. Raises NotStarted.
     """
     started = time.monotonic()
     try:
@@ -74,7 +76,7 @@ def run(
             start_new_session=True,
         )  # fmt: skip
     except OSError as error:
-        raise StorageError(file=argv[0], problem=(error.strerror or str(error)).lower()) from error
+        raise NotStarted(f"{argv[0]} cannot be started: {(error.strerror or str(error)).lower()}") from error
     kept = _Kept()
     watch = _Watch(child, kept, on_tick, tick)
     interrupted = False

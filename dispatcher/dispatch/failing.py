@@ -45,6 +45,8 @@ def title(failures: Sequence[Failure]) -> str:
     first = failures[0]
     kind = first["exception"].rpartition(".")[2]
     said = one_line(first["message"])
+    if "<function" in said:  # pytest tells the way from a function's name to its value, at length
+        said = one_line(first["message"].partition("\n")[0])
     if first["kind"] in ("assertion", "doctest", "xpass"):
         words = f"{name_of(first['test'])}: {said.removeprefix('AssertionError: ') or kind}"
     else:

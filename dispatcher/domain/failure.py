@@ -57,7 +57,7 @@ class Failure(TypedDict):
 class Findings(NamedTuple):
     """All that a run of the tests has shown, by item id.
 
-    `without_items`: files that have nothing to run, "skipped" or "passed" (there is nothing in them).
+    `without_items`: files that have nothing to run, "skipped" or "empty".
     `finished`: pytest came to its end and stopped for nothing. `filtered`: the run was asked to leave items
     out, by more than the project's own configuration. `facts` describe the run itself, for its record.
     """
@@ -74,7 +74,7 @@ class Findings(NamedTuple):
     def state(self, test: str) -> str:
         """Return how an item ended or why it did not run.
 
-        An Outcome, or "deselected", "not run", "uncollectable" or "not collected".
+        An Outcome, or "deselected", "not run", "uncollectable", "empty" (a file) or "not collected".
         """
         if test in self.failures:
             return "failed" if self.failures[test]["when"] == "call" else "error"
@@ -87,7 +87,7 @@ class Findings(NamedTuple):
         if test == file and self.collected_of(file):
             return "passed"  # a file that could not be imported, and now can
         if file in self.without_items and (test == file or self.without_items[file] == "skipped"):
-            return self.without_items[file]
+            return self.without_items[file]  # so does one that has nothing to run, if that is as it was
         above = (file, *map(str, PurePosixPath(file).parents))
         said = {
             "deselected": test in self.deselected,

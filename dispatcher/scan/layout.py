@@ -48,8 +48,8 @@ class Layout:
         return Located("test" if is_test_code(relative) else "source", relative)
 
     def shorten(self, words: str) -> str:
-        """Return a text with the project's own paths relative to its root folder."""
-        return words.replace(f"{self.rootdir}{os.sep}", "")
+        """Return a text with the project's own paths relative to its root folder, and without objects' addresses."""
+        return re.sub(r" at 0x[0-9A-Fa-f]+", "", words.replace(f"{self.rootdir}{os.sep}", ""))
 
     def _source_of(self, relative: str) -> str | None:
         for folder in _SOURCE_FOLDERS:

@@ -74,6 +74,8 @@ def run(
 
         try:
             ended = process.run(argv, order.project, on_tick=look)
+        except process.NotStarted as error:
+            raise TestsNotRun(problem=str(error)) from error
         finally:
             stream.close()
     return _run_of(order, stream, ended, whole=files is None)

@@ -81,7 +81,7 @@ class Stream:
         if record["t"] == "deselected":
             self.deselected.update(map(self._id_of, record["ids"]))
         else:
-            self.without_items[file_of(self._id_of(record["id"]))] = "skipped" if record["skipped"] else "passed"
+            self.without_items[file_of(self._id_of(record["id"]))] = "skipped" if record["skipped"] else "empty"
 
     def _said(self, record: dict[str, Any]) -> None:
         """Take in what a record says of the run as a whole."""
