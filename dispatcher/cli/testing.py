@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from dispatcher.dispatch import completing, scan
 from dispatcher.dispatch.completing import Check
 from dispatcher.dispatch.desk import Whose
 from dispatcher.dispatch.scan import Asked
-from dispatcher.errors import ExitCode
+from dispatcher.errors import ExitCode, InvalidInput
 
 
 def scan_command(
@@ -73,6 +74,10 @@ def complete_command(
         bool,
         typer.Option("--allow-changed-tests", help="Accept that its tests were changed, skipped or taken away."),
     ] = False,
+    tree: Annotated[
+        Path | None,
+        typer.Option("--tree", metavar="PATH", help="Run the tests of another checkout, such as a git worktree."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Close a claimed task as done, once its tests pass.
@@ -82,9 +87,11 @@ def complete_command(
 
     Example: dispatcher complete --claim parse-1f2e3d4c@1 --note "off by one"
     """
+    if tree is not None and not tree.is_dir():
+        raise InvalidInput(what=f"--tree {tree}", problem="is not a folder")
     desk = open_desk()
     with Shown(quiet=json) as progress:
-        check = Check(find_project(), not no_verify, allow_changed_tests, progress)
+        check = Check(find_project(), not no_verify, allow_changed_tests, progress, tree)
         closed = completing.complete(desk, Whose(task, claim, agent), note, check)
     result = closed.task["result"]
     if json:

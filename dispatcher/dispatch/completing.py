@@ -24,6 +24,7 @@ _UNCHECKED: Event = {"verified": False, "unverified_because": "--no-verify"}
 class Check(NamedTuple):
     """How a completion is checked: by running the task's tests in `project`, unless told not to.
 
+    `tree` is another checkout of the project, whose tests are to be run with the project's own Python.
     `allow_changed` accepts tests that were changed, skipped or taken away, but none that fails.
     """
 
@@ -31,6 +32,7 @@ class Check(NamedTuple):
     verify: bool = True
     allow_changed: bool = False
     on_progress: Callable[[Progress], None] = lambda _progress: None
+    tree: Path | None = None
 
 
 _BY_DEFAULT = Check()
@@ -67,7 +69,8 @@ def _check(desk: Desk, whose: Whose, task: Task, check: Check) -> Event:
         keep()
         check.on_progress(progress)
 
-    found = verify.verify(desk, task, check.project, allow_changed=check.allow_changed, on_progress=tick)
+    where = verify.Where(check.project, check.tree or check.project)
+    found = verify.verify(desk, task, where, allow_changed=check.allow_changed, on_progress=tick)
     if found.why:
         why = found.why
 

@@ -126,6 +126,6 @@ def how(order: Order) -> dict[str, Any]:
     return {"python": os.path.relpath(python, order.project) if inside else python, "arguments": list(order.arguments)}
 
 
-def order_of(project: Path, run: Mapping[str, Any]) -> Order:
-    """Return the order that `how` described, for the project in this folder."""
-    return Order(project, str(project / run["python"]), tuple(run["arguments"]))
+def order_of(project: Path, tree: Path, run: Mapping[str, Any]) -> Order:
+    """Return the order that `how` described, for the tests of a checkout with the Python of the project."""
+    return Order(tree, str(project / run["python"]), tuple(run["arguments"]))

@@ -50,6 +50,7 @@ class Rescan:
     def __init__(self, desk: Desk, order: Order, ran: Run, commit: str | None, *, group: bool) -> None:
         self._desk, self._order, self._findings = desk, order, ran.findings
         self._guard = Guard(ran.layout.rootdir)
+        self._guard.take(ran.findings.failures)  # files are read now, and not while others wait for the lock
         self._commit, self._group = commit, group
         self.batch = Batch()
 
@@ -64,8 +65,9 @@ class Rescan:
         taken = set(ledger.rows)
         for group in now:
             events += self._add(ledger, group, taken)
+        elsewhere = {test for task in known.values() if task.status != "COMPLETED" for test in task.members}
         for task_id, failures in plan.reopened.items():
-            events += self._reopen(known[task_id], failures)
+            events += self._reopen(known[task_id], failures, elsewhere)
         events += [self._change(known[i], failures, plan.left.get(i, set())) for i, failures in plan.changed.items()]
         if not later:
             self.batch.resolved = plan.resolved
@@ -107,8 +109,9 @@ class Rescan:
         found = self._desk.store.archived(task_id) if ledger.dropped else []
         return next((t for t in found if t["id"] == task_id and t["kind"] == failing.KIND), None)
 
-    def _reopen(self, known: Known, failures: list[Failure]) -> list[Event]:
-        left = [t for t in known.members if self._findings.state(t) not in ("not collected", "failed", "error")]
+    def _reopen(self, known: Known, failures: list[Failure], elsewhere: set[str]) -> list[Event]:
+        away = {*elsewhere, *self._findings.failures}
+        left = [t for t in known.members if t not in away and self._findings.state(t) != "not collected"]
         members = {**{t: known.members[t] for t in left}, **{f["test"]: f["fingerprint"] for f in failures}}
         prints = {**self._guard.take(members), **failing.prints_of(self._guard, failures)}
         fields = failing.document(failures, members, prints, self._bulk(members))

@@ -24,6 +24,13 @@ _NAMED = 3
 _MESSAGE = 120
 
 
+class Where(NamedTuple):
+    """The project's folder, and the folder whose tests are run: the same, or another checkout of it."""
+
+    project: Path
+    tree: Path
+
+
 class Verdict(NamedTuple):
     """What running a task's tests has shown. `why` is None when the task may be closed.
 
@@ -37,7 +44,7 @@ class Verdict(NamedTuple):
 
 
 def verify(
-    desk: Desk, task: Task, project: Path, *, allow_changed: bool, on_progress: Callable[[Progress], None]
+    desk: Desk, task: Task, where: Where, *, allow_changed: bool, on_progress: Callable[[Progress], None]
 ) -> Verdict:
     """Run all tests of a task's files, the way the scan did, and judge. Changes nothing but what the tests change.
 
@@ -48,10 +55,10 @@ def verify(
         raise TestsNotRun(problem=f"what is known of {task['id']} is gone (BLOBS); scan again")
     members = {test: m["fingerprint"] for test, m in detail["members"].items()}
     known = Known(task, members, detail["prints"])
-    commit = revision.current(project)
+    commit = revision.current(where.tree)
 
     files = sorted({file_of(test) for test in members})
-    order = failing.order_of(project, detail["run"])
+    order = failing.order_of(where.project, where.tree, detail["run"])
     ran = runner.run(order, redact=desk.redactor.text, files=files, on_progress=on_progress)
     if ran.interrupted:
         raise KeyboardInterrupt

@@ -240,6 +240,7 @@ def closed_already(task: Task, holder: Holder, outcome: str) -> bool:
     result = task["result"]
     return (
         result is not None
+        and not result.get("resolved")  # nobody said so: a scan saw it
         and result["outcome"] == outcome
         and holder.generation is not None
         and result["generation"] == holder.generation
