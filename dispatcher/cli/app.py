@@ -162,6 +162,8 @@ def _told(error: Exception) -> int:
         context = error.ctx
         path = context.command_path if context else "dispatcher"
         words = error.format_message().rstrip(".")
+        if "no such option" in words.lower() and path.endswith(" scan"):
+            words += "; pytest's own options go after '--'"
         render.error(f"{words[:1].lower()}{words[1:]}; see '{path} --help'")
         return ExitCode.USAGE
     if isinstance(error, OSError):
