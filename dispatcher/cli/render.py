@@ -121,6 +121,16 @@ def _tags(row: Row) -> str:
 # A scan
 
 
+_OUTCOMES = (
+    ("passed", "passed", "passed"),
+    ("failed", "failed", "failed"),
+    ("error", "error", "errors"),
+    ("skipped", "skipped", "skipped"),
+    ("xfailed", "expected to fail", "expected to fail"),
+    ("xpassed", "passed against expectation", "passed against expectation"),
+)
+
+
 def scan(done: Scanned) -> None:
     """Print what a scan has changed, and what it came to."""
     kinds = (("new", "red", done.added), ("back again", "red", done.reopened), ("changed", "yellow", done.changed),
@@ -133,9 +143,7 @@ def scan(done: Scanned) -> None:
     rows += [[("held open", "yellow"), (i, "bold"), ("", ""), (why, "")] for i, why in done.held.items()]
     _table(rows)
     facts = done.facts
-    names = (("passed", "passed"), ("failed", "failed"), ("error", "errors"), ("skipped", "skipped"),
-             ("xfailed", "expected to fail"), ("xpassed", "passed against expectation"))  # fmt: skip
-    shown = [f"{facts[key]:,} {words}" for key, words in names if key in facts]
+    shown = [f"{facts[key]:,} {one if facts[key] == 1 else more}" for key, one, more in _OUTCOMES if key in facts]
     shown += [text.count(done.uncollected, "collection error")] if done.uncollected else []
     ran = f"{facts['collected']:,} test{'s' if facts['collected'] != 1 else ''} in {facts['seconds']:.1f} s"
     line(f"{ran}, Python {facts['python']} {done.interpreter.why}: {', '.join(shown) or 'none was run'}")

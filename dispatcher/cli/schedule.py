@@ -15,6 +15,7 @@ from dispatcher.cli import render
 from dispatcher.cli.composition import ROOT, find_root
 from dispatcher.cli.options import Json
 from dispatcher.errors import InvalidInput, NoInbox
+from dispatcher.scan import interpreter
 from dispatcher.text import clean_line
 
 
@@ -36,8 +37,8 @@ def schedule_command(
 ) -> None:
     """Print or install what runs 'dispatcher scan --quiet' regularly.
 
-    It runs in the project's folder with the PATH that this command was called with; nothing else of
-    the environment is kept, such as DISPATCHER_ settings. Installing again replaces what was
+    It runs in the project's folder with the PATH that this command was called with, and with the Python
+    of the environment that is active now; nothing else is kept, such as DISPATCHER_ settings. Installing again replaces what was
     installed for the project, and nothing else in the crontab is touched.
 
     Example: dispatcher schedule --every 30m --install -- -m "not slow"
@@ -50,7 +51,9 @@ def schedule_command(
         done = _remove(schedule.holdable_project(project), systemd=systemd)
         render.json({"done": done}) if json else render.line(done)
         return
-    words = schedule.scan(_own_python(), root, None if python is None else _found(python), args)
+    # No environment will be active then: the one that is active now is named.
+    tests_python = _found(python) if python else interpreter.of_active(os.environ)
+    words = schedule.scan(_own_python(), root, tests_python, args)
     job = schedule.job(when, project, os.environ.get("PATH", os.defpath), words)
     if not systemd:
         _tell_if_long(job)

@@ -10,8 +10,9 @@ Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 BAD: tuple[Outcome, ...] = ("failed", "error")
 
 Kind = Literal[
-    "assertion", "exception", "import", "syntax", "collection", "setup", "teardown", "warning", "doctest", "xpass"
-]
+    "assertion", "exception", "import", "syntax", "collection", "setup", "teardown", "warning", "doctest", "xpass",
+    "timeout",
+]  # fmt: skip
 
 
 class Place(TypedDict):

@@ -69,6 +69,8 @@ def _kind(fail: dict[str, Any], known: dict[str, Any]) -> Kind:
         return "xpass"
     if not known:
         return "exception"
+    if re.match(r"Timeout \(?>", known.get("message", "")):  # as pytest-timeout says it
+        return "timeout"
     if _warning_behind(known):
         return "warning"
     for kind, types in _KINDS:

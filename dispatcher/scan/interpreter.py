@@ -29,13 +29,18 @@ def choose(project: Path, wanted: str | None, environ: Mapping[str, str]) -> Int
     """
     if wanted:
         return Interpreter(_asked_for(project, wanted), "as asked for")
-    active = environ.get("VIRTUAL_ENV")
-    if active and os.path.realpath(active) != os.path.realpath(sys.prefix) and (found := _in(Path(active))):
+    if found := of_active(environ):
         return Interpreter(found, "of the active environment")
     for name in _FOLDERS:
         if found := _in(project / name):
             return Interpreter(found, "of the project's own environment")
     return Interpreter(sys.executable, "of dispatcher itself, as the project has no environment of its own")
+
+
+def of_active(environ: Mapping[str, str]) -> str | None:
+    """Return the Python of the active environment, unless that is dispatcher's own."""
+    active = environ.get("VIRTUAL_ENV")
+    return _in(Path(active)) if active and os.path.realpath(active) != os.path.realpath(sys.prefix) else None
 
 
 def _asked_for(project: Path, wanted: str) -> str:
