@@ -52,7 +52,7 @@ def schedule_command(
         render.json({"done": done}) if json else render.line(done)
         return
     # No environment will be active then: the one that is active now is named.
-    tests_python = _found(python) if python else interpreter.of_active(os.environ)
+    tests_python = interpreter.of_active(os.environ) if python is None else _found(python)
     words = schedule.scan(_own_python(), root, tests_python, args)
     job = schedule.job(when, project, os.environ.get("PATH", os.defpath), words)
     if not systemd:

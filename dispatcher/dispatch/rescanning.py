@@ -116,10 +116,15 @@ class Rescan:
         prints = {**self._guard.take(members), **failing.prints_of(self._guard, failures)}
         fields = failing.document(failures, members, prints, self._bulk(members))
         task_id = known.task["id"]
-        return [
+        events: list[Event] = [
             {"type": "task_reopened", "task": task_id, "reason": "its tests fail again", "regression": True},
             {"type": "failure_changed", "task": task_id, **fields},
         ]
+        passing = sum(self._findings.state(t) == "passed" for t in left)
+        if left and self._findings.finished and not self._findings.filtered:
+            seen = rescan.Seen(len(failures), passing, None)
+            events.append({"type": "scan_noted", "task": task_id, **seen._asdict()})
+        return events
 
     def _change(self, known: Known, failures: list[Failure], gone: set[str]) -> Event:
         kept = {t: p for t, p in known.members.items() if t not in gone}

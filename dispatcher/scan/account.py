@@ -21,7 +21,7 @@ ALL_RUN = (0, 1, 5)
 _SELECTING = {
     "-k", "-m", "--deselect", "--ignore", "--ignore-glob", "--lf", "--last-failed", "--sw", "--stepwise", "--stepwise-skip",
     "--sw-skip", "--co", "--collect-only", "--pyargs", "-x", "--exitfirst", "--maxfail", "--setup-only", "--setup-plan",
-    "--fixtures", "--markers", "--help", "-h", "--version", "--noconftest", "--rootdir", "-c", "--config-file",
+    "--fixtures", "--markers", "--help", "-h", "--version", "--noconftest", "--rootdir", "-c", "--config-file", "--pdb", "--trace",
 }  # fmt: skip
 _PHASES = ("collect", "setup", "call", "teardown")
 

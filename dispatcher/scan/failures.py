@@ -29,7 +29,7 @@ def make(fail: dict[str, Any], detail: dict[str, Any] | None, layout: Layout) ->
         "kind": kind,
         "exception": known.get("type", "") or ("XPASS(strict)" if kind == "xpass" else "Failure"),
         "message": cut(message.strip(), MAX_MESSAGE_BYTES),
-        "place": own[-1] if own else None,
+        "place": own[-1] if own else _place_in_chain(known, layout),
         "suspect": suspect if kind == "assertion" else _raiser(own) or suspect,
         "statement": site,
         "frames": [f"{f['path']}:{f['line']} {f['function']}: {f['code']}" for f in own[-_FRAMES:]],
@@ -83,6 +83,15 @@ def _frame(raw: list[Any], layout: Layout) -> tuple[str, Place]:
     path, line, function, code = raw
     owner, name = layout.locate(path)
     return owner, {"path": name, "line": line, "function": _named(function), "code": code}
+
+
+def _place_in_chain(known: dict[str, Any], layout: Layout) -> Place | None:
+    """Return where what led to an exception happened: in a thread, or while something was thrown away."""
+    for link in known.get("chain", []):
+        owner, place = _frame([*link["place"], ""], layout)
+        if place["path"] and owner != "library":
+            return place
+    return None
 
 
 def _named(function: str) -> str:

@@ -19,7 +19,7 @@ from dispatcher.scan.stream import Stream, Text
 
 _BOOT = Path(__file__).with_name("target") / "dispatcher_boot.py"
 _ALWAYS = ("--continue-on-collection-errors",)
-_NO_TESTS, _USAGE = 5, 4
+_USAGE = 4
 
 
 class Order(NamedTuple):
@@ -92,8 +92,8 @@ def _run_of(order: Order, stream: Stream, ended: process.Ended, *, whole: bool) 
     code = end["exit"] if end else ended.code
     filtered = account.is_filtered(order.arguments, session, stream)
     if not stream.outcomes and not stream.fails and not ended.interrupted:
-        if code == _NO_TESTS and whole:
-            chosen = " with these arguments" if filtered else ""
+        if whole and code in account.ALL_RUN:
+            chosen = " with these arguments" if order.arguments else ""
             raise TestsNotRun(problem=f"no tests were found in {order.project}{chosen}")
         if code not in account.ALL_RUN:
             raise TestsNotRun(problem=_why(order, ended))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ class Stream:
 
     def __init__(self, path: Path, redact: Text) -> None:
         self._file = path.open("rb")
-        self._rest = b""
+        self._taken = 0
         self._redact = redact
         self.session: dict[str, Any] | None = None
         self.no_pytest: str | None = None
@@ -49,14 +50,11 @@ class Stream:
 
     def read(self) -> None:
         """Take in what was written since the last time."""
-        lines = (self._rest + self._file.read()).split(b"\n")
-        self._rest = lines.pop()
-        for line in lines:
-            try:
-                record = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                continue
-            self._take(record)
+        self._file.seek(self._taken)
+        for line in self._file.read().split(b"\n")[:-1]:
+            with contextlib.suppress(orjson.JSONDecodeError):
+                self._take(orjson.loads(line))
+            self._taken += len(line) + 1  # an interrupt at any point loses nothing: a line may be taken twice
 
     def _take(self, record: Any) -> None:  # noqa: ANN401 - JSON of our plugin's
         if isinstance(record, list):

@@ -15,7 +15,7 @@ import orjson
 from tests.cli.processes import environment
 
 PLAIN = ("-q", "-rfE", "--continue-on-collection-errors")
-_REPORTED = re.compile(r"^(?:FAILED|ERROR|SUBFAILED(?:\[.*?\]| ?\(.*?\))*) (.*)$")
+_REPORTED = re.compile(r"^(?:FAILED|ERROR|SUBFAIL(?:ED)?(?:\[.*?\]| ?\(.*?\))*) (.*)$")
 
 
 class Compared(NamedTuple):

@@ -30,11 +30,18 @@ _trees: dict[str, ast.Module | None] = {}
 def describe(excinfo: Any, node: Any) -> dict[str, Any]:
     """Return what is known about an exception that ended an item's phase or a collector's work, as JSON data.
 
-    `type` and `bases` (names, with their module unless it is builtins), `message`, `frames` (outermost
-    first: path, line, function, source line), `chain` (causes, nearest first, then what an exception group held besides: type, message, place),
-    `statement` and `calls` (per frame of the project, innermost first: what its failing statement calls, as
-    [name, path, function], in the order in which they are likely to be what the statement is about).
+    Nothing is known when looking at it goes wrong: a test may have patched what that takes.
+
+    `type` and `bases` (names, with their module unless it is builtins), `message` (with its notes), `frames`
+    (outermost first: path, line, function, source line), `chain` (causes, nearest first, then what an exception
+    group held besides: type, message, place), `sites` (frames of the project, innermost first: the failing
+    `statement`, and what it `calls` as [name, path], what it is probably about first).
     """
+    found: dict[str, Any] | None = _quietly(_describe, excinfo, node)
+    return found or {}
+
+
+def _describe(excinfo: Any, node: Any) -> dict[str, Any]:
     error, root = excinfo.value, str(node.config.rootpath)
     if type(error).__name__ in ("CollectError", "ConftestImportFailure"):
         error = error.__cause__ or getattr(error, "cause", None) or error  # what pytest has wrapped
@@ -79,8 +86,8 @@ def _bounded(raw: list[Where]) -> list[Where]:
 
 def _frame(frame: types.FrameType, line: int) -> Frame:
     code = frame.f_code
-    text = linecache.getline(code.co_filename, line or 0, frame.f_globals).strip()[:MAX_LINE]
-    return [code.co_filename, line or 0, _qualified(code), text]
+    text = _quietly(linecache.getline, code.co_filename, line or 0, frame.f_globals) or ""
+    return [code.co_filename, line or 0, _qualified(code), text.strip()[:MAX_LINE]]
 
 
 def _place_of_syntax_error(error: BaseException) -> Frame | None:
@@ -120,6 +127,8 @@ def _message(error: BaseException) -> str:
         message = f"fixture '{getattr(error, 'argname', '?')}' not found"
     if message is None:
         message = "<the exception cannot be shown>"
+    notes = getattr(error, "__notes__", ())
+    message = "\n".join([message, *(note for note in notes if isinstance(note, str))])
     return message if len(message) <= MAX_TEXT else message[: MAX_TEXT // 2] + "\n...\n" + message[-MAX_TEXT // 2 :]
 
 
@@ -156,10 +165,7 @@ def _site(frame: types.FrameType, line: int) -> dict[str, Any] | None:
     for expression in _expressions(statement):
         calls.collect(expression, line)
     return {
-        "path": code.co_filename,
-        "function": _qualified(code),
         "statement": " ".join("".join(source).split())[:500],
-        "kind": type(statement).__name__,
         "calls": calls.found[:MAX_CALLS],
     }
 

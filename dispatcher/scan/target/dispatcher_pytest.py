@@ -9,7 +9,7 @@ failed phase of one item, or one collector that failed), `detail` (what `dispatc
 it), `interrupt` (a test ended the run), `end` (exit status, and why it stopped before all was run, if it did). An item that has run is an array: its outcome ("passed",
 "failed", "error", "skipped", "xfailed", "xpassed"), its id, seconds.
 
-Passing items must cost next to nothing: one line each, and no analysis before something fails. With
+Passing items must cost next to nothing: one line each. With
 pytest-xdist the workers load this too; they analyse failures and send the result along with the report.
 """
 
@@ -21,6 +21,7 @@ import platform
 import sys
 from typing import Any, Dict, Iterator
 
+import dispatcher_failure  # type: ignore[import-not-found]  # beside this file, and on the path while this is loaded
 import pytest
 
 Control = Dict[str, Any]
@@ -91,17 +92,14 @@ def _paths(config: Any, names: list[str]) -> list[str]:
     return [path for path in paths if os.path.exists(path)]
 
 
-def _failure() -> Any:
-    """Return the module that analyses failures: loaded when the first one happens."""
-    if "dispatcher_failure" not in sys.modules:
-        import importlib.util
+class _System:
+    """What a line is written with, as it was before any test had its hands on it (they patch modules, not classes)."""
 
-        path = os.path.join(_HERE, "dispatcher_failure.py")
-        spec: Any = importlib.util.spec_from_file_location("dispatcher_failure", path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["dispatcher_failure"] = module
-        spec.loader.exec_module(module)
-    return sys.modules["dispatcher_failure"]
+    open = staticmethod(os.open)
+    fstat = staticmethod(os.fstat)
+    write = staticmethod(os.write)
+    encode = staticmethod(json.JSONEncoder(ensure_ascii=False).encode)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 
 
 class _Worker:
@@ -120,11 +118,11 @@ class _Worker:
         outcome: Any = yield
         report = outcome.get_result()
         if report.failed and call.excinfo is not None:
-            report.dispatcher = _failure().describe(call.excinfo, item)
+            report.dispatcher = dispatcher_failure.describe(call.excinfo, item)
 
     def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
         if report.when == "collect":
-            report.dispatcher = _failure().describe(call.excinfo, node)
+            report.dispatcher = dispatcher_failure.describe(call.excinfo, node)
 
     def pytest_deselected(self, items: Any) -> None:
         self.told.append({"t": "deselected", "ids": [item.nodeid for item in items]})
@@ -139,7 +137,8 @@ class _Recorder:
     def __init__(self, config: Any, control: Control) -> None:
         self.config = config
         self.control = control
-        self.stream = os.open(control["stream"], os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.waiting: list[bytes] = []
+        self.stream = _System.open(control["stream"], _System.flags)
         inode = os.fstat(self.stream)
         self.inode = (inode.st_dev, inode.st_ino)
         self.open_items: dict[str, tuple[str, float]] = {}
@@ -151,24 +150,34 @@ class _Recorder:
                 "pytest": pytest.__version__,
                 "rootdir": str(config.rootpath),
                 "inifile": str(config.inipath) if config.inipath else None,
-                "positional": [str(arg) for arg in config.option.file_or_dir],
+                "positional": [str(arg) for arg in getattr(config.option, "file_or_dir", ())],
                 "libraries": _libraries(),
                 "environment": sys.prefix,
             }
         )
 
     def write(self, record: Any) -> None:
-        """Append one line. The file is opened again if a test has closed our descriptor, or put another file there."""
-        text = record if isinstance(record, str) else json.dumps(record, ensure_ascii=False)
-        data = text.encode("utf-8", "replace") + b"\n"  # lone surrogates are no JSON
+        """Append one line.
+
+        The file is opened again if a test has closed our descriptor, or put another file there. What cannot be
+        written now goes with the next line: a test may have patched what writing takes.
+        """
         try:
-            state = os.fstat(self.stream)
-            sound = (state.st_dev, state.st_ino) == self.inode
+            text = record if isinstance(record, str) else _System.encode(record)
+            self.waiting.append(text.encode("utf-8", "replace") + b"\n")  # lone surrogates are no JSON
+            if not self._is_ours():
+                self.stream = _System.open(self.control["stream"], _System.flags)
+            _System.write(self.stream, b"".join(self.waiting))
+            self.waiting.clear()
+        except Exception:  # no trouble of ours may become the run's
+            return
+
+    def _is_ours(self) -> bool:
+        try:
+            state = _System.fstat(self.stream)
         except OSError:
-            sound = False
-        if not sound:
-            self.stream = os.open(self.control["stream"], os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        os.write(self.stream, data)
+            return False
+        return (state.st_dev, state.st_ino) == self.inode
 
     # Collecting
 
@@ -199,7 +208,7 @@ class _Recorder:
         when = report.when
         if when not in ("setup", "call", "teardown"):  # xdist tells of a worker that has crashed
             self._failed(report, "call")
-            self.write(f'["failed",{json.dumps(report.nodeid, ensure_ascii=False)},0]')
+            self.write(f'["failed",{_System.encode(report.nodeid)},0]')
             return
         if when == "setup":
             if report.passed:
@@ -219,12 +228,15 @@ class _Recorder:
         if when == "teardown":
             self.open_items.pop(nodeid, None)
             if known is not None:
-                self.write(f'["{known[0]}",{json.dumps(nodeid, ensure_ascii=False)},{known[1]:.4f}]')
+                self.write(f'["{known[0]}",{_System.encode(nodeid)},{known[1]:.4f}]')
 
+    @pytest.hookimpl(tryfirst=True)  # a debugger that comes after may end the run
     def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
         # With xdist the controller's reports come with their details.
         when = getattr(report, "when", None) or "collect"
-        self.write({"t": "detail", "id": report.nodeid, "when": when, **_failure().describe(call.excinfo, node)})
+        self.write(
+            {"t": "detail", "id": report.nodeid, "when": when, **dispatcher_failure.describe(call.excinfo, node)}
+        )
 
     def _failed(self, report: Any, when: str) -> None:
         record = {"t": "fail", "id": report.nodeid, "when": when, "text": _text_of(report.longrepr)}
