@@ -24,7 +24,7 @@ _HOME = Path(__file__).parents[2]
 
 def environment(**changes: str) -> dict[str, str]:
     """Return this process's environment without what would change the program's ways, and with `changes`."""
-    foreign = ("DISPATCHER_", "_DISPATCHER_", "_TYPER_", "COMP_", "LC_", "PYTHON")
+    foreign = ("DISPATCHER_", "_DISPATCHER_", "_TYPER_", "COMP_", "LC_", "PYTHON", "COLUMNS", "LINES")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign) and k not in ("NO_COLOR", "TERM", "LANG")}
     return {**kept, "PYTHONPATH": str(_HOME), "TERM": "xterm", "LANG": "C.UTF-8", **changes}
 
