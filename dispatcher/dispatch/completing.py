@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from dispatcher.dispatch import failing, finding, intake, verify
+from dispatcher.dispatch import failing, intake, verify
 from dispatcher.dispatch.claims import Done, done, heartbeat, note_of, said_by
 from dispatcher.dispatch.desk import Desk, Whose
 from dispatcher.domain import lease, lifecycle
@@ -45,20 +45,24 @@ def complete(desk: Desk, whose: Whose, note: str, check: Check = _BY_DEFAULT) ->
     Raises NotVerified when they do not pass or are not what they were, and records that.
     """
     said = intake.text(desk, "note", note)
-    held, task = desk.store.view(lambda ledger: finding.holder(desk, ledger, whose))
-    checked = _NO_TESTS
-    if not lifecycle.closed_already(task, held, "completed"):
-        lifecycle.check_may_close(task, held)
-        if task["kind"] == failing.KIND:
-            checked = _check(desk, whose, task, check) if check.verify else _UNCHECKED
+    checked: Event | None = None
+    to_check: list[Task] = []
 
     def decide(task: Task, held: Holder, _now: Moment) -> Event | None:
         if lifecycle.closed_already(task, held, "completed"):
             return None
         lifecycle.check_may_close(task, held)
-        return {"type": "task_completed", **said_by(task), **checked, **note_of(said)}
+        how = checked or (_NO_TESTS if task["kind"] != failing.KIND else None if check.verify else _UNCHECKED)
+        if how is None:
+            to_check[:] = [task]
+            return None
+        return {"type": "task_completed", **said_by(task), **how, **note_of(said)}
 
-    return done(desk, "complete", whose, decide)
+    closed = done(desk, "complete", whose, decide)
+    if to_check:
+        checked = _check(desk, whose, to_check[0], check)
+        closed = done(desk, "complete", whose, decide)
+    return closed
 
 
 def _check(desk: Desk, whose: Whose, task: Task, check: Check) -> Event:

@@ -7,6 +7,8 @@ import re
 LENGTH = 12
 _LONGEST = 300
 
+_NUMBER = r"(?<![\w.])[-+]?\d[\d_,]*(?:\.\d+)?(?:[eE][-+]?\d+)?"
+
 # What differs from run to run or from case to case, most specific first.
 _VOLATILE = (
     (r"\x1b\[[0-9;]*[A-Za-z]", ""),
@@ -14,8 +16,9 @@ _VOLATILE = (
     (r"0x[0-9a-fA-F]+", "N"),
     (r"(?:[A-Za-z]:)?(?:[\\/][\w.@+-]+){2,}[\\/]?", "P"),
     (r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", "N"),
+    (rf"{_NUMBER}(?!\w)", "N"),
     (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\b", "N"),
-    (r"(?<![\w.])[-+]?\d[\d_,]*(?:\.\d+)?(?:[eE][-+]?\d+)?", "N"),
+    (_NUMBER, "N"),
     (r"\d{3,}", "N"),
 )
 _QUOTED = r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\""

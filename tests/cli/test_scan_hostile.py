@@ -72,7 +72,6 @@ def test_a_test_may_leave_its_folder_and_take_it_away(run: Run, root: Path) -> N
     [
         ("os.write",),
         ("json.dumps", "json.loads"),
-        ("ast.parse", "ast.walk", "inspect.getattr_static"),
         ("importlib.util.spec_from_file_location", "importlib.import_module"),
     ],
     ids=" ".join,
