@@ -12,7 +12,7 @@ from dispatcher.domain.failure import Failure, Findings, file_of, function_of
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.record import Event
 from dispatcher.domain.rescan import Known
-from dispatcher.domain.task import DEFAULT_PRIORITY, Row, row_kind
+from dispatcher.domain.task import DEFAULT_PRIORITY, Task, row_kind
 from dispatcher.scan.guard import Guard
 from dispatcher.scan.runner import Order
 from dispatcher.text import one_line
@@ -28,12 +28,12 @@ _FIRST: dict[str, int] = {"import": 20, "syntax": 20, "collection": 20, "setup":
 
 def of_ledger(desk: Desk, ledger: Ledger) -> dict[str, Known]:
     """Return every task in the ledger that a scan has made, by id."""
-    return {row["id"]: known(desk, ledger, row) for row in ledger.rows.values() if row_kind(row) == KIND}
+    rows = (row for row in ledger.rows.values() if row_kind(row) == KIND)
+    return {row["id"]: known_of(desk, ledger.task(row["id"])) for row in rows}
 
 
-def known(desk: Desk, ledger: Ledger, row: Row) -> Known:
+def known_of(desk: Desk, task: Task) -> Known:
     """Return one task that a scan has made, with its members. One whose bulk is gone keeps the tests it shows."""
-    task = ledger.task(row["id"])
     detail = desk.store.bulk(task["detail_blob"]) or {}
     failure = task["failure"]
     members = {test: member["fingerprint"] for test, member in detail.get("members", {}).items()}

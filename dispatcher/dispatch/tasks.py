@@ -11,7 +11,7 @@ from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment
 from dispatcher.domain.record import Event
 from dispatcher.domain.task import DEFAULT_PRIORITY, Task
-from dispatcher.errors import InvalidInput
+from dispatcher.errors import InvalidInput, Refused
 from dispatcher.store.base import Change
 
 
@@ -136,8 +136,21 @@ def reopen(desk: Desk, given: str, reason: str) -> Task:
             events.append({"type": "task_restored", "task": task_id, "document": archived})
         else:
             lifecycle.check_may_reopen(ledger.task(task_id))
+        _check_its_tests_are_free(desk, ledger, task_id, archived or ledger.task(task_id))
         found[:] = [task_id]
         events.append({"type": "task_reopened", "task": task_id, "reason": why})
         return Change(events)
 
     return desk.store.transact("reopen", decide).ledger.task(found[0])
+
+
+def _check_its_tests_are_free(desk: Desk, ledger: Ledger, task_id: str, task: Task) -> None:
+    """Raise Refused when a test of a task to be reopened is in another open task: it may be in one only."""
+    if "test_count" not in task:
+        return
+    from dispatcher.dispatch import failing
+
+    wanted = failing.known_of(desk, task).members
+    for other_id, other in failing.of_ledger(desk, ledger).items():
+        if other_id != task_id and other.status != "COMPLETED" and (shared := sorted(wanted.keys() & other.members)):
+            raise Refused(task=task_id, why=f"{shared[0]} is in {other_id} now, which is {other.status}")

@@ -149,7 +149,8 @@ def _resolve_blobs(files: Files, value: object) -> None:
         for key, item in value.items():
             if key.endswith("_blob"):
                 full = blob(files, item)
-                if not full.startswith(value[key.removesuffix("_blob")]):
+                excerpt = value.get(key.removesuffix("_blob"))
+                if excerpt is not None and not full.startswith(excerpt):
                     raise ValueError(f"the text of {item} does not begin with its excerpt")
             else:
                 _resolve_blobs(files, item)

@@ -181,6 +181,17 @@ class Fold:
         task.status, task.archived = "PENDING", False
         task.generation += 1  # which outdates every earlier claim
 
+    def _verification_failed(self, event: Record, seq: int) -> None:
+        self._held(event, seq, self.tasks[event["task"]].status, late=True)
+
+    def _failure_changed(self, event: Record, seq: int) -> None:
+        task = self.tasks.get(event["task"])
+        self._must(task is not None and task.status == "PENDING", event, seq)
+
+    def _scan_noted(self, event: Record, seq: int) -> None:
+        task = self.tasks.get(event["task"])
+        self._must(task is not None and task.status != "COMPLETED", event, seq)
+
     def _task_restored(self, event: Record, seq: int) -> None:
         self._must(event["task"] not in self.tasks, event, seq)
         document = event["document"]

@@ -34,7 +34,7 @@ class Server:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=environ(library),
+                env={**environ(library), "TMPDIR": str(folder)},  # where what is killed leaves its own things
                 cwd=_REPOSITORY,
                 text=True,
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from tests.faults import recorded
 from tests.faults.tree import ROOT
 
 LONG = "a long text that goes into a blob; " * 40
@@ -33,6 +34,7 @@ class Scenario(NamedTuple):
         single: the command is one transaction, so that an error means that nothing happened.
         repairs: the command repairs a damaged journal, so that its records are not those of others.
         next: the ordinary command that comes after.
+        code: the exit code of the command when nothing goes wrong.
     """
 
     prepare: Callable[[Play, Path], None]
@@ -44,6 +46,7 @@ class Scenario(NamedTuple):
     single: bool = True
     repairs: bool = False
     next: tuple[str, ...] = ADD
+    code: int = 0
 
 
 def _nothing(_play: Play, _project: Path) -> None:
@@ -143,6 +146,30 @@ def _suspect(play: Play, project: Path) -> None:
         journal.write(b'{"seq":14,')
 
 
+def _scanned(play: Play, project: Path) -> None:
+    """A task that will be resolved, one to be reopened, one claimed that will pass, one that will take a test in."""
+    play("init")
+    recorded.write(project, "one two three four")
+    play(*recorded.SCAN)
+    for name in ("one", "three"):
+        play("claim", f"test-{name}", "--agent", "worker")
+    play("complete", "test-one", "--agent", "worker", "--no-verify")
+    recorded.write(project, "one four five", more="four")
+    recorded.remember(project)
+
+
+def _to_verify(broken: str) -> Callable[[Play, Path], None]:
+    def prepare(play: Play, project: Path) -> None:
+        play("init")
+        recorded.write(project, "one")
+        play(*recorded.SCAN)
+        play("claim", "test-one", "--agent", "worker")
+        recorded.write(project, broken)
+        recorded.remember(project)
+
+    return prepare
+
+
 _PRUNE = {
     "DISPATCHER_PRUNE_JOURNAL_MAX_BYTES": "1",
     "DISPATCHER_PRUNE_KEEP_CLOSED": "1",
@@ -153,6 +180,9 @@ _REBUILD = ("rebuild",)
 
 # The longest first, so that two servers finish together.
 SCENARIOS: dict[str, Scenario] = {
+    "scan": Scenario(_scanned, recorded.SCAN, code=1),
+    "complete that is refused": Scenario(_to_verify("one"), ("complete", "test-one@1"), code=5),
+    "complete that is verified": Scenario(_to_verify(""), ("complete", "test-one@1")),
     "prune": Scenario(_many_closed, ("prune",), _PRUNE, single=False),
     "rebuild from the journal": Scenario(_without_projections, _REBUILD),
     "rebuild of a damaged journal": Scenario(_damaged, _REBUILD, repairs=True, next=_REBUILD),

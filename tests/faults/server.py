@@ -34,6 +34,9 @@ def warm_up(folder: Path) -> None:
     project.mkdir()
     player = Player(folder)
     prepare(SCENARIOS["prune"], project, player)
+    tree.remove(project)
+    project.mkdir()
+    prepare(SCENARIOS["scan"], project, player)
     for name in ("list", "status", "log"):
         player.run(project, FakeClock(), name, "--json")
     tree.remove(project)

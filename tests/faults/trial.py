@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dispatcher.errors import ExitCode
 from tests.faults import tree
 from tests.faults.aftermath import Aftermath, Calm
 from tests.faults.check import Checked
@@ -107,7 +108,12 @@ class Trial:
         before = history(tree.read(self._ready / ROOT), [])
         ended = Ended(*in_child(self._folder, lambda: self._play(NONE)))
         found = Checked(self._faulty / ROOT)
-        if found.problems or ended.problems or not ended.calls or (ended.code and not self._scenario.repairs):
+        if (
+            found.problems
+            or ended.problems
+            or not ended.calls
+            or (ended.code != self._scenario.code and not self._scenario.repairs)
+        ):
             self._violations.append(f"without a fault: {ended} {found.problems}")
         tree.remove(self._faulty)
         return Calm(before, found.lines[len(before) :], repr(found.state.tasks), ended.code, ended.calls)
@@ -176,9 +182,9 @@ class Trial:
     def _judge_record(self, ended: Ended, happened: int, calm: Calm) -> list[str]:
         """I1 and I2: what was acknowledged is there; what was said to have failed is not."""
         vouched = len(calm.made) if self._scenario.vouched is None else self._scenario.vouched
-        if ended.code == 0 and happened < vouched:
+        if ended.code == self._scenario.code and happened < vouched:
             return [f"it was acknowledged, but only {happened} of {vouched} records are there"]
-        failed = ended.code not in (0, KILLED) and "not known" not in ended.err
+        failed = ended.code not in (self._scenario.code, KILLED) and "not known" not in ended.err
         if failed and happened and self._scenario.single:
             return ["it was said to have failed, but its record is there"]
         return []
@@ -215,7 +221,7 @@ def prepare(scenario: Scenario, project: Path, player: Player) -> int:
 
     def play(*argv: str, **environ: str) -> str:
         ended = player.run(project, clock, *argv, environ=environ)
-        if ended.code:
+        if ended.code not in (ExitCode.OK, ExitCode.FAILING):
             raise RuntimeError(f"{argv} failed: {ended}")
         clock.pass_time(1)
         return ended.out
