@@ -47,7 +47,7 @@ def write_suite(folder: Path, files: int, tests: int) -> None:
 def plain(folder: Path) -> float:
     """Return the CPU seconds of plain pytest."""
     with Path(os.devnull).open("wb") as null:
-        argv = [sys.executable, "-c", "import pytest, sys; sys.exit(pytest.console_main())", *_ARGUMENTS]
+        argv = [*_PLAIN, *_ARGUMENTS]
         child = subprocess.Popen(argv, cwd=folder, stdout=null, stderr=null)
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -64,6 +64,7 @@ def scan(folder: Path) -> Cost:
     return Cost(orjson.loads(ended.stdout)["run"]["cpu_seconds"], own, kilobytes / 1024)
 
 
+_PLAIN = (sys.executable, str(Path(sys.executable).with_name("pytest")))
 _ARGUMENTS = ("--continue-on-collection-errors", "--ignore=INBOX")
 
 
@@ -75,16 +76,39 @@ def _pair(folder: Path, turn: int) -> tuple[float, Cost]:
     return plain(folder), cost
 
 
+def instructions(folder: Path) -> tuple[int, int]:
+    """Return the instructions of plain pytest and of pytest under scan, which no other load can change."""
+    control = folder / "control.json"
+    control.write_bytes(orjson.dumps({"stream": str(folder / "stream.jsonl"), "files": None, "ignore": []}))
+    (folder / "stream.jsonl").touch()
+    boot = str(_HOME / "dispatcher/scan/target/dispatcher_boot.py")
+    counts = []
+    for argv in (_PLAIN, (sys.executable, boot, str(control))):
+        counter = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+        env = {**os.environ, "PYTHONHASHSEED": "0"}
+        ended = subprocess.run([*counter, *argv, *_ARGUMENTS], cwd=folder, env=env, capture_output=True, check=True)
+        counts.append(int(ended.stderr.rpartition(b"Collected : ")[2].split()[0]))
+    return counts[0], counts[1]
+
+
 def main() -> None:
     """Measure and print."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--rounds", type=int, default=9)
     asked.add_argument("--files", type=int, default=25)
     asked.add_argument("--tests", type=int, default=100)
+    asked.add_argument("--instructions", action="store_true", help="count instructions with valgrind (minutes)")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_suite(folder, given.files, given.tests)
+        if given.instructions:
+            plain(folder)  # bytecode and caches
+            before, under_scan = instructions(folder)
+            print(
+                f"{given.files * given.tests:,} tests: {before:,} and {under_scan:,} instructions, ratio {under_scan / before:.4f}"
+            )
+            return
         subprocess.run([sys.executable, "-m", "dispatcher", "init"], cwd=folder, check=True, stdout=subprocess.DEVNULL,
                        env={**os.environ, "PYTHONPATH": str(_HOME)})  # fmt: skip
         plain(folder), scan(folder)  # bytecode and caches

@@ -34,7 +34,11 @@ def main() -> int:
 
     dispatcher_pytest.begin(control)
     sys.argv[:] = [os.path.join(scripts, "pytest"), "-p", "dispatcher_pytest", *sys.argv[2:]]
-    return int(pytest.console_main())
+    from _pytest import config
+
+    # What the command `pytest` calls; the public name is deprecated from pytest 9.1 on.
+    start = getattr(config, "_console_main", None) or pytest.console_main
+    return int(start())
 
 
 def _give_up(control: Dict[str, Any], record: Dict[str, Any]) -> int:
