@@ -26,7 +26,14 @@ def environment(**changes: str) -> dict[str, str]:
     """Return this process's environment without what would change the program's ways, and with `changes`."""
     foreign = ("DISPATCHER_", "_DISPATCHER_", "_TYPER_", "COMP_", "LC_", "PYTHON", "COLUMNS", "LINES")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign) and k not in ("NO_COLOR", "TERM", "LANG")}
-    return {**kept, "PYTHONPATH": str(_HOME), "TERM": "xterm", "LANG": "C.UTF-8", **changes}
+    return {
+        **kept,
+        "PYTHONPATH": str(_HOME),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TERM": "xterm",
+        "LANG": "C.UTF-8",
+        **changes,
+    }
 
 
 def program(*argv: str, cwd: Path, env: dict[str, str] | None = None, prefix: tuple[str, ...] = (), **more: Any) -> Ran:  # noqa: ANN401 - of subprocess.run
