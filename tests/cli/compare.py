@@ -37,7 +37,7 @@ def reported_by_pytest(project: Path, python: str, arguments: tuple[str, ...] = 
 
     Its report joins an id and a message by " - ", and either may hold that.
     """
-    env = environment(PYTHONDONTWRITEBYTECODE="1")
+    env = environment()
     env.pop("PYTHONPATH")
     pytest = str(Path(python).with_name("pytest"))
     argv = [pytest, *PLAIN, "--tb=no", "-p", "no:cacheprovider", *arguments]
@@ -62,7 +62,7 @@ def compare(project: Path, python: str, arguments: tuple[str, ...] = ()) -> Comp
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "state"  # not as in a project: the working directory is what is scanned
         root.mkdir()
-        env = environment(DISPATCHER_ROOT=str(root), PYTHONDONTWRITEBYTECODE="1")
+        env = environment(DISPATCHER_ROOT=str(root))
 
         def dispatcher(*argv: str) -> bytes:
             program = [sys.executable, "-m", "dispatcher", *argv]

@@ -28,7 +28,7 @@ def write(project: Path, files: Files) -> None:
 
 def quiet_environment(**changes: str) -> dict[str, str]:
     """Return an environment in which no Python is active, and pytest has only its own plugins and its own ways."""
-    env = environment(PYTHONDONTWRITEBYTECODE="1")
+    env = environment()
     kept = {name: value for name, value in env.items() if not name.startswith("PYTEST_") and name != "VIRTUAL_ENV"}
     return {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **changes}
 
