@@ -96,6 +96,7 @@ def test_what_a_killed_worker_was_told_has_happened_and_nothing_is_lost_or_doubl
         for kind in ("added", "claimed", "completed")
     }
     assert max(told["claimed"].values()) == 1, "a claim was given twice"
+    program("add", "the next command", cwd=project)  # ends what the last one that was killed had begun
     assert program("rebuild", cwd=project).out == "everything was as the journal says\n"
     records = orjson.loads(program("log", "--json", cwd=project).out)["records"]
     assert [r["seq"] for r in records] == list(range(1, len(records) + 1))
