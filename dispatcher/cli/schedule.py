@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from dispatcher import schedule
 from dispatcher.cli import render
 from dispatcher.cli.composition import ROOT, find_root
 from dispatcher.cli.options import Json
 from dispatcher.errors import InvalidInput, NoInbox
 from dispatcher.scan import interpreter
+from dispatcher.schedule import cron, job, timer
 from dispatcher.text import clean_line
 
 
@@ -48,30 +48,30 @@ def schedule_command(
         raise InvalidInput(what="--install and --remove", problem="cannot both be done; leave one out")
     project, root = _place()
     if remove:
-        done = _remove(schedule.holdable_project(project), systemd=systemd)
+        done = _remove(job.holdable_project(project), systemd=systemd)
         render.json({"done": done}) if json else render.line(done)
         return
     # No environment will be active then: the one that is active now is named.
     tests_python = interpreter.of_active(os.environ) if python is None else _found(python)
-    words = schedule.scan(_own_python(), root, tests_python, args)
-    job = schedule.job(when, project, os.environ.get("PATH", os.defpath), words)
+    words = job.scan(_own_python(), root, tests_python, args)
+    planned = job.job(when, project, os.environ.get("PATH", os.defpath), words)
     if not systemd:
-        _tell_if_long(job)
+        _tell_if_long(planned)
     if install:
-        done = _install(job, systemd=systemd)
+        done = _install(planned, systemd=systemd)
         render.json({"done": done}) if json else render.line(done)
     elif json:
-        render.json({"units": schedule.units(job)} if systemd else {"crontab": schedule.crontab_lines(job)})
+        render.json({"units": timer.units(planned)} if systemd else {"crontab": cron.lines(planned)})
     else:
-        render.line(_units(job) if systemd else schedule.crontab_lines(job))
+        render.line(_units(planned) if systemd else cron.lines(planned))
 
 
-def _when(every: str | None, at: str | None) -> schedule.When:
+def _when(every: str | None, at: str | None) -> job.When:
     if at is None:
-        return schedule.every("1h" if every is None else every)
+        return job.every("1h" if every is None else every)
     if every not in (None, "1d"):
         raise InvalidInput(what="--at", problem="means once a day; leave --every out")
-    return schedule.daily(at)
+    return job.daily(at)
 
 
 def _place() -> tuple[Path, Path | None]:
@@ -100,28 +100,28 @@ def _found(python: str) -> str:
     return os.path.abspath(found)
 
 
-def _tell_if_long(job: schedule.Job) -> None:
-    size = len(schedule.cron_command(job).encode())
-    if size > schedule.CRON_BYTES:
-        many = f"the command has {size:,} bytes, and many crons take no more than {schedule.CRON_BYTES}"
+def _tell_if_long(planned: job.Job) -> None:
+    size = len(cron.command(planned).encode())
+    if size > cron.COMMAND_BYTES:
+        many = f"the command has {size:,} bytes, and many crons take no more than {cron.COMMAND_BYTES}"
         render.note(f"{many}: shorten PATH, or use --systemd")
 
 
-def _units(job: schedule.Job) -> str:
-    folder = schedule.units_folder()
-    files = [f"# {clean_line(str(folder / name))}\n{words}" for name, words in schedule.units(job).items()]
+def _units(planned: job.Job) -> str:
+    folder = timer.folder()
+    files = [f"# {clean_line(str(folder / name))}\n{words}" for name, words in timer.units(planned).items()]
     return "\n".join(files).rstrip("\n")
 
 
-def _install(job: schedule.Job, *, systemd: bool) -> str:
+def _install(planned: job.Job, *, systemd: bool) -> str:
     if not systemd:
-        return f"{schedule.put_into_crontab(job)}: {job.when.words}, in your crontab"
-    done = f"{schedule.put_units(job)}: {job.when.words}, {schedule.timer_name(job.project)}"
+        return f"{cron.put(planned)}: {planned.when.words}, in your crontab"
+    done = f"{timer.put(planned)}: {planned.when.words}, {timer.name(planned.project)}"
     render.hint("it runs while you are logged in; 'loginctl enable-linger' lets it run always")
     return done
 
 
 def _remove(project: str, *, systemd: bool) -> str:
-    where = str(schedule.units_folder()) if systemd else "your crontab"
-    done = schedule.take_units(project) if systemd else schedule.take_from_crontab(project)
+    where = str(timer.folder()) if systemd else "your crontab"
+    done = timer.take(project) if systemd else cron.take(project)
     return f"removed from {where}" if done else f"nothing to remove: no scan of {project} in {where}"

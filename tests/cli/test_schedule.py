@@ -532,7 +532,7 @@ def test_a_crontab_that_does_not_do_as_told_is_one_line(
 
 @pytest.mark.usefixtures("root")
 def test_a_crontab_that_hangs_is_given_up(run: Run, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dispatcher.schedule._SECONDS", 0.2)
+    monkeypatch.setattr("dispatcher.schedule.program._SECONDS", 0.2)
     tools.set("hung")
     refused(run("schedule", "--install", code=None), 8, "crontab: did not end within 0.2 seconds")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher import schedule
+from dispatcher.schedule import cron, job, timer
 from dispatcher.text import clean_line
 from tests.property.world import examples
 
@@ -25,8 +25,8 @@ WORD = st.lists(PIECE | st.characters(exclude_categories=["Cs", "Cc"]).filter(la
 PRINTF = shutil.which("printf") or "/usr/bin/printf"
 
 
-def job(*argv: str) -> schedule.Job:
-    return schedule.job(schedule.every("1h"), Path("/"), "/usr/bin", argv)
+def planned(*argv: str) -> job.Job:
+    return job.job(job.every("1h"), Path("/"), "/usr/bin", argv)
 
 
 def cron_says(command: str, *, pairs: bool) -> str:
@@ -46,7 +46,7 @@ def cron_says(command: str, *, pairs: bool) -> str:
 @examples(150)
 @given(st.lists(WORD, min_size=1, max_size=6))
 def test_words_come_through_cron_and_a_real_shell(words: list[str]) -> None:
-    command = schedule.cron_command(job(PRINTF, "%s\\0", *words))
+    command = cron.command(planned(PRINTF, "%s\\0", *words))
     for reaching in {cron_says(command, pairs=False), cron_says(command, pairs=True), command}:
         ended = subprocess.run(["/bin/sh", "-c", reaching], capture_output=True, check=True, timeout=60)
         assert ended.stdout.decode().split("\0")[:-1] == words
@@ -55,7 +55,7 @@ def test_words_come_through_cron_and_a_real_shell(words: list[str]) -> None:
 @examples(300)
 @given(st.lists(WORD, max_size=6))
 def test_words_come_through_systemd_s_quoting(words: list[str]) -> None:
-    service, _ = schedule.units(job("/bin/x", *words)).values()
+    service, _ = timer.units(planned("/bin/x", *words)).values()
     (line,) = re.findall(r"^ExecStart=(.*)$", service, re.MULTILINE)
     given = shlex.split(line)
     assert not [word for word in given if set(re.sub(r"%%|\$\$", "", word)) & set("%$")]
