@@ -109,14 +109,14 @@ def _unreadable(failure: Failure) -> str | None:
     return place["path"] if failure["kind"] == "syntax" and place else None
 
 
-def baseline(findings: Findings, tests: Sequence[str]) -> dict[str, list[str]]:
-    """Return the tests that passed in the same files, by file, without their file's name."""
-    files = {file_of(test) for test in tests}
-    passed: dict[str, list[str]] = {file: [] for file in sorted(files)}
+def passed_by_file(findings: Findings) -> dict[str, list[str]]:
+    """Return the tests that passed, by file, without their file's name."""
+    passed: dict[str, list[str]] = {}
     for test, outcome in findings.outcomes.items():
-        if outcome == "passed" and (file := file_of(test)) in files:
-            passed[file].append(test[len(file) + 2 :])
-    return {file: names for file, names in passed.items() if names}
+        if outcome == "passed":
+            file = file_of(test)
+            passed.setdefault(file, []).append(test[len(file) + 2 :])
+    return passed
 
 
 def how(order: Order) -> dict[str, Any]:

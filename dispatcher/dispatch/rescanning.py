@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dispatcher.dispatch import failing
 from dispatcher.dispatch.desk import Desk
 from dispatcher.domain import ids, rescan
-from dispatcher.domain.failure import Failure
+from dispatcher.domain.failure import Failure, file_of
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment
 from dispatcher.domain.record import Event
@@ -51,6 +50,7 @@ class Rescan:
         self._desk, self._order, self._findings = desk, order, ran.findings
         self._guard = Guard(ran.layout.rootdir)
         self._guard.take(ran.findings.failures)  # files are read now, and not while others wait for the lock
+        self._passed = failing.passed_by_file(ran.findings)
         self._commit, self._group = commit, group
         self.batch = Batch()
 
@@ -138,8 +138,10 @@ class Rescan:
         }
 
     def _bulk(self, members: dict[str, str]) -> dict[str, object]:
-        tests: Sequence[str] = list(members)
-        return {"baseline": failing.baseline(self._findings, tests), "run": failing.how(self._order)}
+        """Return what a later completion compares with: the tests of the same files that passed, and how they were run."""
+        files = sorted({file_of(test) for test in members})
+        baseline = {file: self._passed[file] for file in files if file in self._passed}
+        return {"baseline": baseline, "run": failing.how(self._order)}
 
     def _resolve(self, known: Known) -> Event:
         event: Event = {

@@ -179,8 +179,6 @@ def why_not(task: Known, states: Mapping[str, str], changed: Iterable[str]) -> s
     touched = list(changed)
     if touched:
         more = f" and {len(touched) - 1} more" if len(touched) > 1 else ""
-        if "*" in touched[0]:
-            return f"a file {touched[0]} was added or taken away since the task was made"
         return f"{touched[0]}{more} changed since the task was made"
     return None
 

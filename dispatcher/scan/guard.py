@@ -56,6 +56,7 @@ class Guard:
         self._texts: dict[str, str | None] = {}
         self._parts: dict[str, dict[str, str] | None] = {}
         self._names: dict[str, list[str]] = {}
+        self._prints: dict[tuple[str, str], str] = {}
 
     def take(self, tests: Iterable[str], *, but: str | None = None) -> Prints:
         """Return the prints of some tests. `but` is a file that has to change: it cannot even be read."""
@@ -94,15 +95,15 @@ class Guard:
                     yield "part", f"{file}::{'::'.join(names[:depth])}"
 
     def _print(self, kind: str, key: str) -> str:
-        text = self._said(kind, key)
-        return f"{kind}:{'-' if text is None else digest(text)}"
+        if (kind, key) not in self._prints:  # the tasks of one scan share most of what theirs are made of
+            text = None if kind == "names" else self._said(kind, key)
+            self._prints[kind, key] = f"{kind}:{'-' if text is None else digest(text)}"
+        return self._prints[kind, key]
 
     def _said(self, kind: str, key: str) -> str | None:
         """Return what is hashed under a key."""
         file, _, path = key.partition("::")
         text = self._text(file)
-        if kind == "names":
-            return None
         if kind == "config":
             return _settings(key, text)
         if kind == "part":

@@ -135,7 +135,6 @@ class _Recorder:
     """In the process that the user would have started: writes the stream."""
 
     def __init__(self, config: Any, control: Control) -> None:
-        self.config = config
         self.control = control
         self.waiting: list[bytes] = []
         self.stream = _System.open(control["stream"], _System.flags)
@@ -149,7 +148,6 @@ class _Recorder:
                 "python": platform.python_version(),
                 "pytest": pytest.__version__,
                 "rootdir": str(config.rootpath),
-                "inifile": str(config.inipath) if config.inipath else None,
                 "positional": [str(arg) for arg in getattr(config.option, "file_or_dir", ())],
                 "libraries": _libraries(),
                 "environment": sys.prefix,
