@@ -75,6 +75,11 @@ SPECS: dict[str, Spec] = {
     "prune.journalMaxBytes": Spec(
         4_194_304, _number(int, 1, 1 << 32), "size in bytes from which pruning begins a new journal segment"
     ),
+    "scan.fileTimeout": Spec(
+        60.0, _number(float, 0, 86_400), "seconds to collect one file, to start or to end; 0: any"
+    ),
+    "scan.testTimeout": Spec(300.0, _number(float, 0, 86_400), "seconds a test may take before it is stopped; 0: any"),
+    "scan.timeout": Spec(3600.0, _number(float, 0, 604_800), "seconds a run of the tests may take; 0: any"),
     "status.window": Spec(8192, _number(int, 256, 1 << 24), "tokens of the window that the ledger is measured against"),
 }
 

@@ -27,6 +27,12 @@ def scan_command(
         str | None,
         typer.Option("--python", metavar="PATH", help="The Python, or virtual environment, that runs the tests."),
     ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="For the whole run; 0: no limit.")
+    ] = None,
+    test_timeout: Annotated[
+        float | None, typer.Option("--test-timeout", metavar="SECONDS", min=0, help="For one test; 0: no limit.")
+    ] = None,
     no_group: Annotated[bool, typer.Option("--no-group", help="One task for each failing test.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing when nothing has changed.")] = False,
     json: Json = False,
@@ -41,7 +47,10 @@ def scan_command(
 
     Example: dispatcher scan -- -n 4
     """
-    asked = Asked(find_project(), python, tuple(arguments or ()), group=not no_group)
+    asked = Asked(
+        find_project(), python, tuple(arguments or ()),
+        group=not no_group, seconds=timeout, test_seconds=test_timeout,
+    )  # fmt: skip
     desk = open_desk()
     with Shown(quiet=quiet or json) as progress:
         done = scan.scan(desk, asked, progress)

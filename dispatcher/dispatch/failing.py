@@ -14,7 +14,8 @@ from dispatcher.domain.record import Event
 from dispatcher.domain.rescan import Known
 from dispatcher.domain.task import DEFAULT_PRIORITY, Task, row_kind
 from dispatcher.scan.guard import Guard
-from dispatcher.scan.runner import Order
+from dispatcher.scan.legs import Order
+from dispatcher.scan.patience import Limits
 from dispatcher.text import one_line
 
 KIND = "test"
@@ -117,6 +118,12 @@ def passed_by_file(findings: Findings) -> dict[str, list[str]]:
             file = file_of(test)
             passed.setdefault(file, []).append(test[len(file) + 2 :])
     return passed
+
+
+def limits(desk: Desk) -> Limits:
+    """Return how long a run of the tests is waited for, as the settings say."""
+    s = desk.settings
+    return Limits(s.seconds("scan.testTimeout"), s.seconds("scan.fileTimeout"), s.seconds("scan.timeout"))
 
 
 def how(order: Order) -> dict[str, Any]:

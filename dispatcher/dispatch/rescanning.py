@@ -13,7 +13,8 @@ from dispatcher.domain.moment import Moment
 from dispatcher.domain.record import Event
 from dispatcher.domain.rescan import Known, Plan
 from dispatcher.scan.guard import Guard
-from dispatcher.scan.runner import Order, Run
+from dispatcher.scan.legs import Order
+from dispatcher.scan.runner import Run
 from dispatcher.store.base import Change
 
 AGENT = "scan"

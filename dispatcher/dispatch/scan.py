@@ -17,18 +17,25 @@ from dispatcher.domain.moment import Moment
 from dispatcher.domain.task import Row, row_kind
 from dispatcher.scan import interpreter, revision, runner
 from dispatcher.scan.interpreter import Interpreter
-from dispatcher.scan.runner import Order, Progress
+from dispatcher.scan.legs import Order, Part
+from dispatcher.scan.patience import Limits
+from dispatcher.scan.runner import Progress
 
 _INBOX = "INBOX"
 
 
 class Asked(NamedTuple):
-    """What a user asks of a scan. `python` is None to let us find one; `arguments` go to pytest."""
+    """What a user asks of a scan. `python` is None to let us find one; `arguments` go to pytest.
+
+    `seconds` for the whole run and `test_seconds` for one test stand in for the settings, 0 for no limit.
+    """
 
     project: Path
     python: str | None = None
     arguments: tuple[str, ...] = ()
     group: bool = True
+    seconds: float | None = None
+    test_seconds: float | None = None
 
 
 class Scanned(NamedTuple):
@@ -69,8 +76,9 @@ def scan(desk: Desk, asked: Asked, on_progress: Callable[[Progress], None]) -> S
     order = Order(asked.project, python.path, asked.arguments)
     desk.store.view(lambda ledger: ledger.seq)  # a state that cannot be read is told before the tests run
     commit = revision.current(asked.project)
-    ignore = [asked.project / _INBOX]
-    ran = runner.run(order, redact=desk.redactor.text, ignore=ignore, on_progress=on_progress)
+    part = Part(ignore=[asked.project / _INBOX])
+    limits = _limits(desk, asked)
+    ran = runner.run(order, redact=desk.redactor.text, part=part, limits=limits, on_progress=on_progress)
     rescan = Rescan(desk, order, ran, commit, group=asked.group)
     done = desk.store.transact("scan", rescan.decide)
     batch = rescan.batch
@@ -95,6 +103,13 @@ def scan(desk: Desk, asked: Asked, on_progress: Callable[[Progress], None]) -> S
         hint=_hint(asked.project, ran.findings),
         ledger=done.ledger,
     )
+
+
+def _limits(desk: Desk, asked: Asked) -> Limits:
+    limits = failing.limits(desk)
+    if asked.seconds is not None:
+        limits = limits._replace(run=asked.seconds)
+    return limits if asked.test_seconds is None else limits._replace(item=asked.test_seconds)
 
 
 def _hint(project: Path, findings: Findings) -> str | None:

@@ -17,6 +17,7 @@ from dispatcher.domain.task import Task
 from dispatcher.errors import Locked, TestsNotRun
 from dispatcher.scan import revision, runner
 from dispatcher.scan.guard import Guard
+from dispatcher.scan.legs import Part
 from dispatcher.scan.runner import Progress
 from dispatcher.text import count, one_line
 
@@ -59,7 +60,8 @@ def verify(
 
     files = sorted({file_of(test) for test in members})
     order = failing.order_of(where.project, where.tree, detail["run"])
-    ran = runner.run(order, redact=desk.redactor.text, files=files, on_progress=on_progress)
+    redact, limits = desk.redactor.text, failing.limits(desk)
+    ran = runner.run(order, redact=redact, part=Part(files), limits=limits, on_progress=on_progress)
     if ran.interrupted:
         raise KeyboardInterrupt
     findings = ran.findings

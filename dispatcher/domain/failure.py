@@ -11,7 +11,7 @@ BAD: tuple[Outcome, ...] = ("failed", "error")
 
 Kind = Literal[
     "assertion", "exception", "import", "syntax", "collection", "setup", "teardown", "warning", "doctest", "xpass",
-    "timeout",
+    "timeout", "crash",
 ]  # fmt: skip
 
 

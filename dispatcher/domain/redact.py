@@ -1,12 +1,17 @@
-"""Secrets taken out of text before it reaches a file."""
+"""Secrets taken out of text before it reaches a file.
+
+This file is also loaded by the Python that runs a project's tests: standard library only, Python 3.8 and later.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from dispatcher.domain.record import Event
+if TYPE_CHECKING:
+    from dispatcher.domain.record import Event
 
 _NAMES = ("TOKEN", "SECRET", "KEY", "PASSWORD", "PASSWD")
 _SHORTEST_VALUE = 6

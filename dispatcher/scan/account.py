@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Sequence
 from typing import Any
 
 from dispatcher.domain.failure import BAD, Failure
-from dispatcher.process import Ended
 from dispatcher.scan import failures
+from dispatcher.scan.crash import how_it_died
 from dispatcher.scan.gist import gist
 from dispatcher.scan.layout import Layout
+from dispatcher.scan.legs import Whole
 from dispatcher.scan.stream import Stream
 
 ALL_RUN = (0, 1, 5)
@@ -23,6 +23,7 @@ _SELECTING = {
     "--sw-skip", "--co", "--collect-only", "--pyargs", "-x", "--exitfirst", "--maxfail", "--setup-only", "--setup-plan",
     "--fixtures", "--markers", "--help", "-h", "--version", "--noconftest", "--rootdir", "-c", "--config-file", "--pdb", "--trace",
 }  # fmt: skip
+_NOTHING_GIVEN = 4
 _PHASES = ("collect", "setup", "call", "teardown")
 
 
@@ -41,27 +42,38 @@ def failures_of(stream: Stream, layout: Layout) -> dict[str, Failure]:
     return made
 
 
-def facts_of(stream: Stream, session: dict[str, Any], ended: Ended, *, finished: bool) -> dict[str, Any]:
+def is_whole(stream: Stream, whole: Whole) -> bool:
+    """Tell whether pytest came to its own end. A last leg that only a file which is left out was for has nothing to do."""
+    if whole.why or whole.ended.interrupted or stream.end is None:
+        return False
+    return stream.end["exit"] in ALL_RUN or (
+        stream.legs > 1 and not stream.leg and stream.end["exit"] == _NOTHING_GIVEN
+    )
+
+
+def facts_of(stream: Stream, session: dict[str, Any], whole: Whole, *, finished: bool) -> dict[str, Any]:
     """Return what the record of a run is to say: versions, seconds, and how many items ended how."""
     facts: dict[str, Any] = {
         "python": session["python"],
         "pytest": session["pytest"],
         "collected": max(len(stream.collected), len(stream.outcomes)),
-        "seconds": round(ended.seconds, 2),
-        "cpu_seconds": round(ended.cpu, 2),
+        "seconds": round(whole.ended.seconds, 2),
+        "cpu_seconds": round(whole.ended.cpu, 2),
     }
+    if stream.legs > 1:
+        facts["restarts"] = stream.legs - 1
     for outcome in stream.outcomes.values():
         facts[outcome] = facts.get(outcome, 0) + 1
     if not finished:
-        facts["stopped"] = _how_it_ended(stream, ended)
+        facts["stopped"] = _how_it_ended(stream, whole)
     return facts
 
 
-def _how_it_ended(stream: Stream, ended: Ended) -> str:
+def _how_it_ended(stream: Stream, whole: Whole) -> str:
     """Say why not everything was run."""
-    end = stream.end
-    if ended.interrupted:
-        return "interrupted"
+    end, ended = stream.end, whole.ended
+    if whole.why:
+        return whole.why
     if stream.interrupt is not None:
         return f"a test ended it with {stream.interrupt}"
     not_run = stream.not_run()
@@ -71,11 +83,6 @@ def _how_it_ended(stream: Stream, ended: Ended) -> str:
         return str(end["stopped"])[:200]
     left_out = f"pytest left {len(not_run)} of its items out, {not_run[0]} first" if not_run else "nothing ran"
     return left_out if ended.code in ALL_RUN else f"pytest ended with code {ended.code}: {gist(ended.output)}"
-
-
-def how_it_died(code: int) -> str:
-    """Return how a process came to its end, as words."""
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"the interpreter exited with code {code}"
 
 
 def is_filtered(arguments: Sequence[str], session: dict[str, Any], stream: Stream) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from dispatcher.domain.failure import Failure, Kind, Place, Suspect, function_of
 from dispatcher.domain.fingerprint import digest, mask
 from dispatcher.scan.causes import NAMING, cause_of, imported_name
+from dispatcher.scan.crash import TIMEOUT
 from dispatcher.scan.layout import Layout, is_test_code
 from dispatcher.text import cut
 
@@ -27,7 +28,7 @@ def make(fail: dict[str, Any], detail: dict[str, Any] | None, layout: Layout) ->
         "test": fail["id"],
         "when": fail["when"],
         "kind": kind,
-        "exception": known.get("type", "") or ("XPASS(strict)" if kind == "xpass" else "Failure"),
+        "exception": _NAMED.get(kind) or known.get("type", "") or "Failure",
         "message": cut(message.strip(), MAX_MESSAGE_BYTES),
         "place": own[-1] if own else _place_in_chain(known, layout),
         "suspect": suspect if kind == "assertion" else _raiser(own) or suspect,
@@ -52,6 +53,8 @@ _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("import", ("ImportError",)),
     ("warning", ("Warning",)),
 )
+# Kinds whose exception is the way in which they are told: pytest's, or the scan's own.
+_NAMED: dict[Kind, str] = {"timeout": TIMEOUT, "xpass": "XPASS(strict)"}
 _UNEXPECTED = re.compile(r"XPASS\(strict\)|Unexpected success")
 _PHASES: dict[str, Kind] = {"collect": "collection", "setup": "setup", "teardown": "teardown"}
 _ASSERTIONS = ("AssertionError", "_pytest.outcomes.Failed", "Failed")
@@ -67,16 +70,25 @@ def _kind(fail: dict[str, Any], known: dict[str, Any]) -> Kind:
     names = {known.get("type", ""), *known.get("bases", [])}
     if known.get("message", "") == "Unexpected success" or (not known and _UNEXPECTED.search(fail["text"])):
         return "xpass"
+    if ended := _ended(fail, known):
+        return ended
     if not known:
         return "exception"
-    if re.match(r"Timeout \(?>", known.get("message", "")):  # as pytest-timeout says it
-        return "timeout"
     if _warning_behind(known):
         return "warning"
     for kind, types in _KINDS:
         if not names.isdisjoint(types):
             return kind
     return _PHASES.get(fail["when"]) or ("exception" if names.isdisjoint(_ASSERTIONS) else "assertion")
+
+
+def _ended(fail: dict[str, Any], known: dict[str, Any]) -> Kind | None:
+    """Return how a test was ended, if it did not end by itself."""
+    if "ended" in fail:  # by the scan
+        return "timeout" if fail["ended"] == "timeout" else "crash"
+    if re.match(r"Timeout \(?>", known.get("message", "")):  # as pytest-timeout says it, and we
+        return "timeout"
+    return None
 
 
 def _frame(raw: list[Any], layout: Layout) -> tuple[str, Place]:
@@ -129,6 +141,9 @@ def _identity(failure: Failure) -> tuple[str, ...]:
     where = f"{place['path']}::{place['function']}" if place else ""
     if failure["kind"] == "assertion":
         said = failure["statement"]
+    elif failure["kind"] in ("timeout", "crash"):
+        # Where it was when the time was up is chance, and how a worker of pytest-xdist's died is not known.
+        return function_of(failure["test"]), failure["kind"]
     elif failure["kind"] == "import":
         said = imported_name(failure["message"])
     else:

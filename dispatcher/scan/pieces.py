@@ -58,6 +58,25 @@ def docstring(tree: ast.Module, name: str) -> str:
     return "\n".join(value for value in strings if ">>>" in value)
 
 
+def function_at(tree: ast.Module, line: int) -> str | None:
+    """Return the qualified name of the innermost function that holds a line, as Python builds it."""
+    holder: ast.AST = tree
+    name, found = "", None
+    while inner := next((n for n in _definitions(holder) if line in _range(n)), None):
+        name += inner.name
+        if not isinstance(inner, ast.ClassDef):
+            found = name
+        name += "." if isinstance(inner, ast.ClassDef) else ".<locals>."
+        holder = inner
+    return found
+
+
+def definition_line(tree: ast.Module, path: str) -> int | None:
+    """Return the line where a test begins ("TestCart::test_total")."""
+    node = _defined(tree, path.split("::"))
+    return node.lineno if node else None
+
+
 def _defined(tree: ast.Module, names: list[str]) -> Definition | None:
     """Return the class or function with a dotted name, wherever in its holder's body it is defined."""
     holder: ast.AST = tree

@@ -381,13 +381,13 @@ def test_a_scan_of_a_part_still_adds_what_it_finds(run: Run) -> None:
     assert members(new) == {"test_new"}
 
 
-def test_a_run_that_a_test_kills_closes_nothing_and_keeps_what_was_seen(run: Run) -> None:
+def test_a_run_that_a_test_kills_is_gone_on_with_and_is_a_whole_one(run: Run) -> None:
     two(run)
     mend("add", "half")
     append("\n\ndef test_new():\n    raise KeyError\n\n\ndef test_kill():\n    __import__('os')._exit(3)\n")
-    (new,) = scan(run, code=12)["added"]
-    assert members(new) == {"test_new"}
-    assert {task["status"] for task in tasks(Path()).values()} == {"PENDING"}
+    done = scan(run)
+    assert set().union(*map(members, done["added"])) == {"test_kill", "test_new"}
+    assert len(done["resolved"]) == 2
 
 
 def test_an_interrupted_scan_closes_nothing_and_keeps_what_was_seen(run: Run, project: Path) -> None:

@@ -62,7 +62,6 @@ def test_a_worker_that_is_killed_by_a_test_is_a_failure_of_that_test(run: Run, r
                 os._exit(5)
             assert n != 5
     """
-    scanned = suites.scan_here(run, "--no-group", "--", *PARALLEL, code=None, files={"test_it.py": text})
-    assert scanned.ran.code in (1, 12)
+    scanned = suites.scan_here(run, "--no-group", "--", *PARALLEL, files={"test_it.py": text})
     assert scanned.tests == ["test_it.py::test_killer[3]", "test_it.py::test_killer[5]"]
-    assert "crashed" in scanned.failure("test_it.py::test_killer[3]")["message"]
+    assert "the interpreter ended in the middle of the test" in scanned.failure("test_it.py::test_killer[3]")["message"]

@@ -174,22 +174,22 @@ def test_a_package_that_cannot_be_imported_is_one_task_and_a_hint(run: Run, root
 
 @pytest.mark.parametrize(
     ("how", "said"),
-    [("os._exit(0)", "code 0"), ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV")],
+    [("os._exit(0)", "exited with code 0"), ("os.kill(os.getpid(), signal.SIGSEGV)", "Segmentation fault")],
     ids=["exit", "SIGSEGV"],
 )
-def test_a_test_that_ends_the_interpreter_leaves_what_was_seen_before_and_closes_nothing(
+def test_a_test_that_ends_the_interpreter_has_failed_and_the_others_are_run(
     run: Run, root: Path, project: Path, how: str, said: str
 ) -> None:
     assert root
     was_bad = "import os\n\ndef test_was_bad():\n    assert not os.path.exists('bad')\n"
-    kept = suites.scan_here(run, files={"test_a.py": was_bad, "bad": ""}).tests
+    (resolved,) = suites.scan_here(run, files={"test_a.py": was_bad, "bad": ""}).tasks
     (project / "bad").unlink()
     killer = f"import os, signal\n\ndef test_killer():\n    {how}\n"
     files = {"test_b.py": FAILING, "test_c.py": killer, "test_d.py": FAILING}
-    cut = suites.scan_here(run, code=NOT_RUN, files=files)
-    assert cut.tests == [*kept, "test_b.py::test_failing"]
-    (line,) = [line for line in cut.ran.out.splitlines() if "not all were run" in line]
-    assert said in line
+    scanned = suites.scan_here(run, files=files)
+    assert scanned.tests == ["test_b.py::test_failing", "test_c.py::test_killer", "test_d.py::test_failing"]
+    assert said in scanned.failure("test_c.py::test_killer")["message"]
+    assert scanned.tasks[resolved]["status"] == "COMPLETED"
 
 
 @contextmanager
@@ -341,13 +341,15 @@ def test_a_process_that_tests_leave_behind_is_killed_when_they_end(root: Path, p
     assert root
 
 
-def test_a_process_that_left_the_group_and_holds_the_output_does_not_hold_the_scan(root: Path, project: Path) -> None:
+def test_a_process_that_left_the_group_is_killed_too(root: Path, project: Path) -> None:
+    """It has a session of its own and holds the output open; its parent is gone."""
     os.mkfifo(project / "held")
-    held = os.open(project / "held", os.O_RDWR)
+    held = os.open(project / "held", os.O_RDONLY | os.O_NONBLOCK)
     with running(project, {"test_it.py": LEAVES.replace("OWN_SESSION", "True")}, "--", "-s") as (process, hear):
-        left = int(hear())
+        assert hear()
         ran = finish(process)
-        os.kill(left, signal.SIGKILL)
+        assert select.select([held], [], [], SECONDS)[0]
+        assert os.read(held, 1) == b""
     os.close(held)
     assert (ran.code, "1 passed" in ran.out) == (0, True)
     assert root

@@ -270,7 +270,7 @@ def test_a_neighbour_that_failed_from_the_start_does_not_count(run: Run) -> None
 
 def test_a_run_that_does_not_finish_proves_nothing(run: Run) -> None:
     token = claimed(run)
-    edit("tests/test_calc.py", "assert calc.add(0, 0) == 0", "__import__('os')._exit(0)")
+    edit("tests/test_calc.py", "assert calc.add(0, 0) == 0", "__import__('pytest').exit('enough')")
     mend()
     refused(run("complete", token, "--allow-changed-tests", code=None), 5, "did not finish")
     assert found(ADDS)["status"] == "ACTIVE"

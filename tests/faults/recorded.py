@@ -42,6 +42,7 @@ def write(project: Path, wrong: str, more: str = "") -> None:
 
 def remember(project: Path) -> None:
     """Let the tests be run as they are now, so that from now on they need not be."""
-    from dispatcher.scan.runner import Order, run
+    from dispatcher.scan.legs import Order, Part
+    from dispatcher.scan.runner import run
 
-    run(Order(project, str(project / "replay")), redact=str, ignore=[project / "INBOX"])
+    run(Order(project, str(project / "replay")), redact=str, part=Part(ignore=[project / "INBOX"]))

@@ -21,7 +21,8 @@ from dispatcher.domain.lifecycle import Wanted
 from dispatcher.domain.rescan import Known
 from dispatcher.errors import NothingToClaim
 from dispatcher.scan.layout import Layout
-from dispatcher.scan.runner import Order, Run
+from dispatcher.scan.legs import Order
+from dispatcher.scan.runner import Run
 from tests.property.world import World, examples
 
 ITEMS = (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import process
+from dispatcher.process import child as process
 
 
 def run(program: str, cwd: Path, **more: object) -> process.Ended:
@@ -62,7 +62,7 @@ def test_what_a_child_leaves_behind_is_killed_and_not_waited_for(tmp_path: Path)
     )
     told = threading.Event()
 
-    def tick() -> None:
+    def tick(_child: process.Child) -> None:
         (tmp_path / "told").touch()
         told.set()
 
@@ -82,7 +82,7 @@ def test_what_a_child_leaves_behind_is_killed_and_not_waited_for(tmp_path: Path)
 
 
 def test_a_tick_that_raises_ends_the_child(tmp_path: Path) -> None:
-    def tick() -> None:
+    def tick(_child: process.Child) -> None:
         raise LookupError
 
     started = time.monotonic()
@@ -100,7 +100,7 @@ def test_an_interrupt_is_passed_on_and_answered(tmp_path: Path) -> None:
         "while True: signal.pause()\n"
     )
 
-    def tick() -> None:
+    def tick(_child: process.Child) -> None:
         if (tmp_path / "ready").exists():
             (tmp_path / "ready").unlink()
             signal.raise_signal(signal.SIGTERM)

@@ -30,7 +30,7 @@ def main() -> int:
         return _give_up(control, {"t": "no_pytest", "why": str(error)})
     if int(pytest.__version__.split(".")[0]) < 7:
         return _give_up(control, {"t": "no_pytest", "why": f"pytest {pytest.__version__} is too old"})
-    import dispatcher_pytest  # type: ignore[import-not-found]  # beside this file
+    import dispatcher_pytest  # beside this file
 
     dispatcher_pytest.begin(control)
     sys.argv[:] = [os.path.join(scripts, "pytest"), "-p", "dispatcher_pytest", *sys.argv[2:]]

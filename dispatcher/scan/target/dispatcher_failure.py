@@ -14,6 +14,8 @@ import sys
 import types
 from typing import Any, Callable, Iterator, List, Sequence, Tuple
 
+import dispatcher_words  # beside this file
+
 Where = Tuple[types.FrameType, int]
 Frame = List[Any]
 """A path, a line from 1, a qualified function name, a line of source."""
@@ -87,12 +89,17 @@ def _bounded(raw: list[Where]) -> list[Where]:
 def _frame(frame: types.FrameType, line: int) -> Frame:
     code = frame.f_code
     text = _quietly(linecache.getline, code.co_filename, line or 0, frame.f_globals) or ""
-    return [code.co_filename, line or 0, _qualified(code), text.strip()[:MAX_LINE]]
+    return [code.co_filename, line or 0, _qualified(code), dispatcher_words.head(text.strip(), MAX_LINE)]
 
 
 def _place_of_syntax_error(error: BaseException) -> Frame | None:
     if isinstance(error, SyntaxError) and error.filename:
-        return [str(error.filename), error.lineno or 0, "<module>", (error.text or "").strip()[:MAX_LINE]]
+        return [
+            str(error.filename),
+            error.lineno or 0,
+            "<module>",
+            dispatcher_words.head((error.text or "").strip(), MAX_LINE),
+        ]
     return None
 
 
@@ -108,7 +115,12 @@ def _place_of_example(error: BaseException) -> Frame | None:
         return None
     example, test, _ = found
     function = test.name.rpartition(".")[2] if str(test.filename).endswith(".py") else "<module>"
-    return [str(test.filename), (test.lineno or 0) + example.lineno + 1, function, example.source.strip()[:MAX_LINE]]
+    return [
+        str(test.filename),
+        (test.lineno or 0) + example.lineno + 1,
+        function,
+        dispatcher_words.head(example.source.strip(), MAX_LINE),
+    ]
 
 
 def _type_name(kind: type) -> str:
@@ -129,7 +141,7 @@ def _message(error: BaseException) -> str:
         message = "<the exception cannot be shown>"
     notes = getattr(error, "__notes__", ())
     message = "\n".join([message, *(note for note in notes if isinstance(note, str))])
-    return message if len(message) <= MAX_TEXT else message[: MAX_TEXT // 2] + "\n...\n" + message[-MAX_TEXT // 2 :]
+    return str(dispatcher_words.both(message, MAX_TEXT))
 
 
 def _chain(error: BaseException | None) -> list[dict[str, Any]]:
@@ -147,7 +159,7 @@ def _chain(error: BaseException | None) -> list[dict[str, Any]]:
 def _link(error: BaseException) -> dict[str, Any]:
     walked = list(_walk(error.__traceback__))
     place = _frame(*walked[-1])[:3] if walked else ["", 0, ""]
-    return {"type": _type_name(type(error)), "message": _message(error)[:500], "place": place}
+    return {"type": _type_name(type(error)), "message": dispatcher_words.head(_message(error), 500), "place": place}
 
 
 # What the failing statement calls
@@ -165,7 +177,7 @@ def _site(frame: types.FrameType, line: int) -> dict[str, Any] | None:
     for expression in _expressions(statement):
         calls.collect(expression, line)
     return {
-        "statement": " ".join("".join(source).split())[:500],
+        "statement": dispatcher_words.head(" ".join("".join(source).split()), 500),
         "calls": calls.found[:MAX_CALLS],
     }
 

@@ -3,11 +3,13 @@
 Standard library and pytest (7 and later) only, Python 3.8 and later. PYTEST_DONT_REWRITE: it is loaded
 before pytest, and has nothing to rewrite.
 
-Lines, by `t`: `session` (versions, folders), `collected` (ids), `deselected` (ids),
+Lines, by `t`: `session` (versions, folders), `collecting` (a file, or none any more, and the process), `collected` (ids),
+`start` (an item, and the process: only of pytest-xdist's workers), `deselected` (ids),
 `without_items` (a collector that is sound, or skipped, and has nothing to run), `fail` (one
 failed phase of one item, or one collector that failed), `detail` (what `dispatcher_failure` found out about
-it), `interrupt` (a test ended the run), `end` (exit status, and why it stopped before all was run, if it did). An item that has run is an array: its outcome ("passed",
-"failed", "error", "skipped", "xfailed", "xpassed"), its id, seconds.
+it), `interrupt` (a test ended the run), `end` (exit status, and why it stopped before all was run, if it
+did). An item that has run is an array: its outcome ("passed", "failed", "error", "skipped", "xfailed", "xpassed"),
+its id, seconds.
 
 Passing items must cost next to nothing: one line each. With
 pytest-xdist the workers load this too; they analyse failures and send the result along with the report.
@@ -15,13 +17,17 @@ pytest-xdist the workers load this too; they analyse failures and send the resul
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import platform
 import sys
 from typing import Any, Dict, Iterator
 
-import dispatcher_failure  # type: ignore[import-not-found]  # beside this file, and on the path while this is loaded
+# These lie beside this file, whose folder is on the path while this is loaded.
+import dispatcher_failure
+import dispatcher_overdue
+import dispatcher_stream
+import dispatcher_words
 import pytest
 
 Control = Dict[str, Any]
@@ -44,7 +50,9 @@ def begin(control: Control) -> None:
     """Take over what the scan asks for.
 
     `stream`: the file to append to. `files`: paths, relative to pytest's root folder, to collect instead of
-    what the arguments say; None for all. `ignore`: folders not to be collected.
+    what the arguments say; None for all. `ignore`: paths not to be collected. `done`: items not to be run, as
+    `dispatcher_words.same` gives them. `redact`: a file (see dispatcher_words). `signal` (0 for none), `limit` and
+    `stacks`: see dispatcher_overdue.
     """
     _controls.append(control)
 
@@ -64,12 +72,17 @@ def pytest_configure(config: Any) -> None:
         if _HERE in sys.path:
             sys.path.remove(_HERE)
         if "dispatcher" in worker:
-            _narrow(config, worker["dispatcher"])
-            config.pluginmanager.register(_Worker(config), "dispatcher-worker")
+            _register(_Worker, config, worker["dispatcher"])
     elif _controls:
-        control = _controls.pop()  # once: a session that a test starts is none of ours
-        _narrow(config, control)
-        config.pluginmanager.register(_Recorder(config, control), "dispatcher-recorder")
+        _register(_Recorder, config, _controls.pop())  # once: a session that a test starts is none of ours
+
+
+def _register(kind: Any, config: Any, control: Control) -> None:
+    dispatcher_words.begin(control["redact"])
+    _narrow(config, control)
+    with contextlib.suppress(OSError):  # a worker on another machine has no such file
+        writer = dispatcher_stream.Writer(control["stream"])
+        config.pluginmanager.register(kind(config, control, writer), "dispatcher")
 
 
 def _narrow(config: Any, control: Control) -> None:
@@ -92,22 +105,38 @@ def _paths(config: Any, names: list[str]) -> list[str]:
     return [path for path in paths if os.path.exists(path)]
 
 
-class _System:
-    """What a line is written with, as it was before any test had its hands on it (they patch modules, not classes)."""
+class _Leg:
+    """What the processes that run tests have in common: items that ran before are left out, and files are named."""
 
-    open = staticmethod(os.open)
-    fstat = staticmethod(os.fstat)
-    write = staticmethod(os.write)
-    encode = staticmethod(json.JSONEncoder(ensure_ascii=False).encode)
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+    def __init__(self, config: Any, control: Control, writer: dispatcher_stream.Writer) -> None:
+        self.config = config
+        self.done = set(control["done"])
+        self.stream = writer
+        if control["signal"]:
+            dispatcher_overdue.begin(control)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        if self.done:
+            items[:] = [item for item in items if dispatcher_words.same(item.nodeid) not in self.done]
+
+    def pytest_collectstart(self, collector: Any) -> None:
+        if isinstance(collector, pytest.File):
+            self.stream.write({"t": "collecting", "id": collector.nodeid, "pid": os.getpid()})
 
 
-class _Worker:
+class _Worker(_Leg):
     """In a worker of pytest-xdist: puts into failed reports what only this process can know."""
 
-    def __init__(self, config: Any) -> None:
-        self.config = config
+    def __init__(self, config: Any, control: Control, writer: dispatcher_stream.Writer) -> None:
+        super().__init__(config, control, writer)
         self.told: list[dict[str, Any]] = []
+
+    def pytest_collection_finish(self) -> None:
+        self.stream.write({"t": "collecting", "id": "", "pid": os.getpid()})
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.stream.write({"t": "start", "id": nodeid, "pid": os.getpid()})
 
     def pytest_collectreport(self, report: Any) -> None:
         if not report.failed and not report.result:
@@ -131,56 +160,33 @@ class _Worker:
         self.config.workeroutput["dispatcher"] = self.told
 
 
-class _Recorder:
+class _Recorder(_Leg):
     """In the process that the user would have started: writes the stream."""
 
-    def __init__(self, config: Any, control: Control) -> None:
+    def __init__(self, config: Any, control: Control, writer: dispatcher_stream.Writer) -> None:
+        super().__init__(config, control, writer)
         self.control = control
-        self.waiting: list[bytes] = []
-        self.stream = _System.open(control["stream"], _System.flags)
-        inode = os.fstat(self.stream)
-        self.inode = (inode.st_dev, inode.st_ino)
         self.open_items: dict[str, tuple[str, float]] = {}
         self.collected = False
-        self.write(
+        writer.write(
             {
                 "t": "session",
+                "pid": os.getpid(),
                 "python": platform.python_version(),
                 "pytest": pytest.__version__,
                 "rootdir": str(config.rootpath),
                 "positional": [str(arg) for arg in getattr(config.option, "file_or_dir", ())],
+                "workers": getattr(config.option, "dist", "no") != "no",
+                "most": getattr(config.option, "maxfail", 0) or 0,
                 "libraries": _libraries(),
                 "environment": sys.prefix,
             }
         )
 
-    def write(self, record: Any) -> None:
-        """Append one line.
-
-        The file is opened again if a test has closed our descriptor, or put another file there. What cannot be
-        written now goes with the next line: a test may have patched what writing takes.
-        """
-        try:
-            text = record if isinstance(record, str) else _System.encode(record)
-            self.waiting.append(text.encode("utf-8", "replace") + b"\n")  # lone surrogates are no JSON
-            if not self._is_ours():
-                self.stream = _System.open(self.control["stream"], _System.flags)
-            _System.write(self.stream, b"".join(self.waiting))
-            self.waiting.clear()
-        except Exception:  # no trouble of ours may become the run's
-            return
-
-    def _is_ours(self) -> bool:
-        try:
-            state = _System.fstat(self.stream)
-        except OSError:
-            return False
-        return (state.st_dev, state.st_ino) == self.inode
-
     # Collecting
 
     def pytest_deselected(self, items: Any) -> None:
-        self.write({"t": "deselected", "ids": [item.nodeid for item in items]})
+        self.stream.write({"t": "deselected", "ids": [item.nodeid for item in items]})
 
     def pytest_collection_finish(self, session: Any) -> None:
         self._collected([item.nodeid for item in session.items])
@@ -192,13 +198,13 @@ class _Recorder:
     def _collected(self, ids: list[str]) -> None:
         if ids and not self.collected:  # xdist's own process collects nothing, and each of its workers everything
             self.collected = True
-            self.write({"t": "collected", "ids": ids})
+            self.stream.write({"t": "collected", "ids": ids})
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
             self._failed(report, "collect")
         elif not report.result:
-            self.write(_without_items(report))
+            self.stream.write(_without_items(report))
 
     # Running
 
@@ -206,7 +212,7 @@ class _Recorder:
         when = report.when
         if when not in ("setup", "call", "teardown"):  # xdist tells of a worker that has crashed
             self._failed(report, "call")
-            self.write(f'["failed",{_System.encode(report.nodeid)},0]')
+            self.stream.write(f'["failed",{dispatcher_stream.encode(report.nodeid)},0]')
             return
         if when == "setup":
             if report.passed:
@@ -226,13 +232,13 @@ class _Recorder:
         if when == "teardown":
             self.open_items.pop(nodeid, None)
             if known is not None:
-                self.write(f'["{known[0]}",{_System.encode(nodeid)},{known[1]:.4f}]')
+                self.stream.write(f'["{known[0]}",{dispatcher_stream.encode(nodeid)},{known[1]:.4f}]')
 
     @pytest.hookimpl(tryfirst=True)  # a debugger that comes after may end the run
     def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
         # With xdist the controller's reports come with their details.
         when = getattr(report, "when", None) or "collect"
-        self.write(
+        self.stream.write(
             {"t": "detail", "id": report.nodeid, "when": when, **dispatcher_failure.describe(call.excinfo, node)}
         )
 
@@ -240,32 +246,33 @@ class _Recorder:
         record = {"t": "fail", "id": report.nodeid, "when": when, "text": _text_of(report.longrepr)}
         context = getattr(report, "context", None)
         if context is not None:
-            record["subtest"] = str(getattr(context, "msg", "") or getattr(context, "kwargs", "") or "")[:200]
+            said = str(getattr(context, "msg", "") or getattr(context, "kwargs", "") or "")
+            record["subtest"] = dispatcher_words.head(said, 200)
         for name, text in getattr(report, "sections", ()):
-            record.setdefault("sections", []).append([name[:60], text[-MAX_TEXT:]])
-        self.write(record)
+            record.setdefault("sections", []).append([name[:60], dispatcher_words.tail(text, MAX_TEXT)])
+        self.stream.write(record)
         detail = getattr(report, "dispatcher", None)
         if detail is not None:
-            self.write({"t": "detail", "id": report.nodeid, "when": when, **detail})
+            self.stream.write({"t": "detail", "id": report.nodeid, "when": when, **detail})
 
     # Around it
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        node.workerinput["dispatcher"] = {"files": self.control["files"], "ignore": self.control["ignore"]}
+        node.workerinput["dispatcher"] = self.control
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         for record in (getattr(node, "workeroutput", None) or {}).get("dispatcher", ()):
-            self.write(record)
+            self.stream.write(record)
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
-        self.write({"t": "interrupt", "why": f"{excinfo.typename}: {excinfo.value}".rstrip(": ")[:200]})
+        self.stream.write({"t": "interrupt", "why": f"{excinfo.typename}: {excinfo.value}".rstrip(": ")[:200]})
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:
         stopped = str(getattr(session, "shouldfail", "") or getattr(session, "shouldstop", "") or "")
-        self.write({"t": "end", "exit": int(exitstatus), "stopped": stopped})
+        self.stream.write({"t": "end", "exit": int(exitstatus), "stopped": stopped})
 
 
 def _without_items(report: Any) -> dict[str, Any]:
@@ -292,9 +299,9 @@ def _text_of(longrepr: Any) -> str:
     """Return the words of a report that may have no exception behind it: a doctest, an unexpected pass."""
     crash = getattr(longrepr, "reprcrash", None)
     if crash is not None:
-        return str(crash.message)[:MAX_TEXT]
+        return str(dispatcher_words.head(str(crash.message), MAX_TEXT))
     try:
-        return str(longrepr)[:MAX_TEXT]
+        return str(dispatcher_words.head(str(longrepr), MAX_TEXT))
     except Exception as error:
         return f"a report that cannot be shown ({type(error).__name__})"
 

@@ -1,4 +1,4 @@
-"""A bounded child process: its time, what is kept of its output, and an end that takes its whole group along."""
+"""A bounded child process: its time, what is kept of its output, and an end that takes all it has started along."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dispatcher.process.orphans import Orphans
+
 HEAD_BYTES, TAIL_BYTES = 16_384, 65_536
 GRACE = 5.0
 """Seconds that an interrupted child has to end by itself."""
+
+_FIRST_TO_GO = "1000"
+"""When memory runs out, the kernel kills what has the highest such score (proc(5), oom_score_adj): tests, not us."""
 
 _CHUNK = 65_536
 _PIPE_BYTES = 65_536
@@ -59,54 +64,82 @@ def run(
     argv: Sequence[str],
     cwd: Path,
     *,
-    on_tick: Callable[[], None] = lambda: None,
+    on_tick: OnTick = lambda _child: None,
     tick: float = 0.1,
 ) -> Ended:
     """Run a command in a process group of its own, without standard input, and wait for its end.
 
-    `on_tick` is called about every `tick` seconds and once after the end; what it raises ends the child.
-    Ctrl-C, SIGTERM and SIGHUP are passed on as an interrupt, which
-    the child may answer for GRACE seconds; a second Ctrl-C kills it at once. Whatever the child has started
-    in its group and left behind is killed with it. Raises NotStarted.
+    `on_tick` is called about every `tick` seconds with the child, on which it may act, and once after the end,
+    when acting does nothing; what it raises ends the child. Ctrl-C, SIGTERM and SIGHUP are passed on as an
+    interrupt, which the child may answer for GRACE seconds; a second Ctrl-C kills it at once. Whatever the child
+    has started and left behind is killed with it, in a group of its own too. Raises NotStarted.
     """
     started = time.monotonic()
+    orphans = Orphans()
     try:
         child = subprocess.Popen(
             argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
     except OSError as error:
+        orphans.kill()
         raise NotStarted(f"{argv[0]} cannot be started: {(error.strerror or str(error)).lower()}") from error
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{child.pid}/oom_score_adj").write_text(_FIRST_TO_GO)
     kept = _Kept()
     watch = _Watch(child, kept, on_tick, tick)
     interrupted = False
     with _as_interrupts():
         try:
-            watch.until_end(None)
+            watch.until_end()
         except KeyboardInterrupt:
             interrupted = True
             with contextlib.suppress(KeyboardInterrupt):
-                _signal(child.pid, signal.SIGINT)
-                watch.until_end(time.monotonic() + GRACE)
+                watch.child.interrupt()
+                watch.until_end()
         finally:
             code, cpu = watch.finish()
-    on_tick()
+            orphans.kill()
+    on_tick(watch.child)
     return Ended(code, time.monotonic() - started, cpu, kept.text(), interrupted)
+
+
+class Child:
+    """A running child, as its caller may act on it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.deadline: float | None = None
+        self.gone = False
+
+    def interrupt(self, grace: float = GRACE) -> None:
+        """Send its group an interrupt; what still runs after `grace` seconds is killed."""
+        if not self.gone:
+            _signal(self.pid, signal.SIGINT)
+            self.deadline = time.monotonic() + grace
+
+    def kill(self) -> None:
+        """Have it ended now."""
+        self.deadline = time.monotonic()
+
+
+OnTick = Callable[[Child], None]
 
 
 class _Watch:
     """Waits for a child while it reads what the child prints."""
 
-    def __init__(self, child: subprocess.Popen[bytes], kept: _Kept, on_tick: Callable[[], None], tick: float) -> None:
-        self._child, self._kept, self._on_tick, self._tick = child, kept, on_tick, tick
-        stdout: Any = child.stdout  # a pipe, as it was asked for
+    def __init__(self, process: subprocess.Popen[bytes], kept: _Kept, on_tick: OnTick, tick: float) -> None:
+        self._process, self._kept, self._on_tick, self._tick = process, kept, on_tick, tick
+        self.child = Child(process.pid)
+        stdout: Any = process.stdout  # a pipe, as it was asked for
         self._stdout, self._out = stdout, stdout.fileno()
         os.set_blocking(self._out, False)
         self._open = True
-        self._pidfd = os.pidfd_open(child.pid) if hasattr(os, "pidfd_open") else None
+        self._pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
 
-    def until_end(self, deadline: float | None) -> None:
-        """Wait, until `deadline` on the monotonic clock at most. The output may stay open: others may hold it."""
+    def until_end(self) -> None:
+        """Wait, until the child's deadline at most. The output may stay open: others may hold it."""
         poll = select.poll()
         if self._pidfd is not None:
             poll.register(self._pidfd, select.POLLIN)
@@ -114,29 +147,30 @@ class _Watch:
         busy.register(self._out, select.POLLIN)
         due = 0.0
         while not self._has_ended():
-            if deadline is not None and time.monotonic() >= deadline:
-                return
             if time.monotonic() >= due:
-                self._on_tick()
+                self._on_tick(self.child)
                 due = time.monotonic() + self._tick
+            if self.child.deadline is not None and time.monotonic() >= self.child.deadline:
+                return
             # To be woken for every word that a child prints would cost both of us more than the tests
             # do: what it prints waits in the pipe, unless it is so much that the child would wait.
             (busy if self._drain() >= _PIPE_BYTES // 4 else poll).poll(max(1, round((due - time.monotonic()) * 1000)))
 
     def finish(self) -> tuple[int, float]:
         """Kill what is left of the group, take the child's exit code and its CPU seconds."""
-        _signal(self._child.pid, signal.SIGKILL)
-        _, status, used = os.wait4(self._child.pid, 0)
-        self._child.returncode = os.waitstatus_to_exitcode(status)
+        _signal(self._process.pid, signal.SIGKILL)
+        _, status, used = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self.child.gone = True
         self._drain()
         self._stdout.close()
         if self._pidfd is not None:
             os.close(self._pidfd)
-        return self._child.returncode, used.ru_utime + used.ru_stime
+        return self._process.returncode, used.ru_utime + used.ru_stime
 
     def _has_ended(self) -> bool:
         """Look without taking the exit code: as long as it is not taken, nobody else can get the group's number."""
-        return os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _drain(self) -> int:
         """Take in what is there; return how many bytes that was."""
