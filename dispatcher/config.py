@@ -75,6 +75,8 @@ SPECS: dict[str, Spec] = {
     "prune.journalMaxBytes": Spec(
         4_194_304, _number(int, 1, 1 << 32), "size in bytes from which pruning begins a new journal segment"
     ),
+    "scan.evidence": Spec(True, _truth, "run new failures again beside passing tests, to see whom to blame"),
+    "scan.evidenceTimeout": Spec(30.0, _number(float, 1, 3600), "seconds of tests that this may take"),
     "scan.fileTimeout": Spec(
         60.0, _number(float, 0, 86_400), "seconds to collect one file, to start or to end; 0: any"
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from dispatcher import text
 from dispatcher.cli import render
@@ -47,10 +48,46 @@ def _failure(document: Task) -> None:
     if failure["frames"]:
         render.line("\nThe way there, innermost last:\n")
         _indented(failure["frames"])
+    _suspects(failure.get("suspects", []), (about.get("evidence") or {}).get("tests", {}))
+    _values(about.get("evidence") or {})
     _tests(list(detail.get("members", document["tests"])), failure["because"])
     for name, output in about.get("output", []):
         render.line(f"\n## {name}\n")
         _indented(output.splitlines()[-_MOST_OUTPUT:])
+
+
+def _suspects(suspects: list[dict[str, Any]], tests: dict[str, int]) -> None:
+    """Print whom the tests point to."""
+    if not suspects:
+        return
+    render.line(
+        f"\n## Suspects, by what {text.count(tests.get('failing', 0), 'failing test')} and {tests.get('passing', 0):,} passing ones execute\n"
+    )
+    for number, s in enumerate(suspects, 1):
+        where = f"{s['function']}() in {s['path']}:{s['line']}"
+        runs = f"{s['failing']} failing, {s['passing']} passing"
+        render.line(f"{number}. {where}: {s['score']:.2f} ({runs}){_changed(s.get('changed'))}")
+
+
+def _changed(change: dict[str, Any] | None) -> str:
+    if change is None:
+        return ""
+    if "commit" not in change:
+        return ", not committed yet"
+    said = text.one_line(f"{change['author']}: {change['summary']}")
+    return f", changed {change['date']} in {change['commit'][:10]} by {said}"
+
+
+def _values(evidence: dict[str, Any]) -> None:
+    """Print what was compared, and the variables at the place of the failure."""
+    compared, frames = evidence.get("compared"), evidence.get("values", [])
+    if not compared and not frames:
+        return
+    render.line("\n## Values\n")
+    if compared:
+        _indented([f"{compared['left']} {compared['op']} {compared['right']}"])
+    for frame in frames:
+        _indented([f"{frame['path']}:{frame['line']}", *(f"  {name} = {v}" for name, v in frame["values"].items())])
 
 
 def _tests(tests: list[str], because: str) -> None:
@@ -73,6 +110,8 @@ def _seen(document: Task) -> None:
     if (scan := document.get("scan")) and document["status"] != "COMPLETED":
         held = f"; held open: {scan['held_open']}" if scan["held_open"] else ""
         render.line(f"- last seen: {scan['failing']} failing, {scan['passing']} passing, {scan['at']}{held}")
+    if flaky := document.get("flaky"):
+        render.line(f"- flaky: passed in {flaky['passed']} of {text.count(flaky['runs'], 'run')}")
     if times := document.get("regressions"):
         render.line(f"- came back: {text.count(times, 'time')}")
     if check := document.get("last_check"):

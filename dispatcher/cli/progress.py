@@ -49,7 +49,8 @@ class Shown:
 
 
 def _words(progress: Progress) -> str:
-    return f"{progress.done:,} of {progress.total:,} tests, {progress.bad:,} failing"
+    stage = f"{progress.stage}: " if progress.stage else ""
+    return f"{stage}{progress.done:,} of {progress.total:,} tests, {progress.bad:,} failing"
 
 
 def _bar(progress: Progress) -> str:

@@ -145,8 +145,13 @@ def scan(done: Scanned) -> None:
     facts = done.facts
     shown = [f"{facts[key]:,} {one if facts[key] == 1 else more}" for key, one, more in _OUTCOMES if key in facts]
     shown += [text.count(done.uncollected, "collection error")] if done.uncollected else []
-    ran = f"{facts['collected']:,} test{'s' if facts['collected'] != 1 else ''} in {facts['seconds']:.1f} s"
-    line(f"{ran}, Python {facts['python']} {done.interpreter.why}: {', '.join(shown) or 'none was run'}")
+    tests = f"{facts['collected']:,} test{'s' if facts['collected'] != 1 else ''}"
+    how = (
+        f"as {', '.join(facts['report'])} tells"
+        if "report" in facts
+        else (f"in {facts['seconds']:.1f} s, Python {facts['python']} {done.interpreter.why}")
+    )
+    line(f"{tests} {how}: {', '.join(shown) or 'none was run'}")
     if "stopped" in facts:
         line(f"not all were run: {facts['stopped']}; what was seen is kept, and nothing was closed")
     elif done.filtered:

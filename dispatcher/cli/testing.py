@@ -15,6 +15,7 @@ from dispatcher.cli.progress import Shown
 from dispatcher.dispatch import completing, scan
 from dispatcher.dispatch.completing import Check
 from dispatcher.dispatch.desk import Whose
+from dispatcher.dispatch.reported import Report
 from dispatcher.dispatch.scan import Asked
 from dispatcher.errors import ExitCode, InvalidInput
 
@@ -33,6 +34,20 @@ def scan_command(
     test_timeout: Annotated[
         float | None, typer.Option("--test-timeout", metavar="SECONDS", min=0, help="For one test; 0: no limit.")
     ] = None,
+    junit: Annotated[
+        list[str],
+        typer.Option("--junit", metavar="FILE", help="Run nothing; take JUnit XML, - for standard input. Repeatable."),
+    ] = [],
+    reportlog: Annotated[
+        list[str], typer.Option("--reportlog", metavar="FILE", help="Run nothing; take what pytest-reportlog wrote.")
+    ] = [],
+    reruns: Annotated[
+        int, typer.Option("--reruns", metavar="N", min=0, max=1000, help="Run what fails N times more: is it flaky?")
+    ] = 0,
+    evidence: Annotated[
+        bool | None,
+        typer.Option("--evidence/--no-evidence", help="Run new failures again to see whom to blame (scan.evidence)."),
+    ] = None,
     no_group: Annotated[bool, typer.Option("--no-group", help="One task for each failing test.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing when nothing has changed.")] = False,
     json: Json = False,
@@ -49,11 +64,21 @@ def scan_command(
     """
     asked = Asked(
         find_project(), python, tuple(arguments or ()),
-        group=not no_group, seconds=timeout, test_seconds=test_timeout,
+        group=not no_group, reruns=reruns, evidence=evidence, seconds=timeout, test_seconds=test_timeout,
     )  # fmt: skip
+    reports = [*(Report("JUnit", name) for name in junit), *(Report("reportlog", name) for name in reportlog)]
+    if reports and asked != Asked(asked.project, group=asked.group):
+        raise InvalidInput(
+            what="--junit and --reportlog", problem="run nothing: options for running do not go with them"
+        )
+    if len([report for report in reports if report.name == "-"]) > 1:
+        raise InvalidInput(what="-", problem="standard input can be read once")
     desk = open_desk()
-    with Shown(quiet=quiet or json) as progress:
-        done = scan.scan(desk, asked, progress)
+    if reports:
+        done = scan.take_in(desk, asked, reports)
+    else:
+        with Shown(quiet=quiet or json) as progress:
+            done = scan.scan(desk, asked, progress)
     code = _code(done)
     if json:
         render.scan_json(done, code)

@@ -52,7 +52,7 @@ def complete(desk: Desk, whose: Whose, note: str, check: Check = _BY_DEFAULT) ->
         if lifecycle.closed_already(task, held, "completed"):
             return None
         lifecycle.check_may_close(task, held)
-        how = checked or (_NO_TESTS if task["kind"] != failing.KIND else None if check.verify else _UNCHECKED)
+        how = checked or _unverifiable(task) or (None if check.verify else _UNCHECKED)
         if how is None:
             to_check[:] = [task]
             return None
@@ -63,6 +63,15 @@ def complete(desk: Desk, whose: Whose, note: str, check: Check = _BY_DEFAULT) ->
         checked = _check(desk, whose, to_check[0], check)
         closed = done(desk, "complete", whose, decide)
     return closed
+
+
+def _unverifiable(task: Task) -> Event | None:
+    """Return what a completion says of a task whose tests cannot be run."""
+    if task["kind"] != failing.KIND:
+        return _NO_TESTS
+    source = task["failure"].get("source")
+    because = f"known from a {source} report, of tests that dispatcher cannot run"
+    return {"verified": False, "unverified_because": because} if source else None
 
 
 def _check(desk: Desk, whose: Whose, task: Task, check: Check) -> Event:

@@ -24,6 +24,7 @@ _MAX_TITLE = 120
 _MAX_PATHS = 10
 _MAX_MEMBER_MESSAGE = 200
 # What keeps other tests from even running comes first.
+_FLAKY_BEHIND = 40
 _FIRST: dict[str, int] = {"import": 20, "syntax": 20, "collection": 20, "setup": 10}
 
 
@@ -64,16 +65,23 @@ def name_of(test: str) -> str:
 
 
 def priority(failures: Sequence[Failure]) -> int:
-    """Return how urgent a task is: what blocks others first, then what many tests wait for."""
-    return DEFAULT_PRIORITY + _FIRST.get(failures[0]["kind"], 0) + min(9, len(failures).bit_length() - 1)
+    """Return how urgent a task is: what blocks others first, then what many tests wait for, flaky ones last."""
+    urgent = DEFAULT_PRIORITY + _FIRST.get(failures[0]["kind"], 0) + min(9, len(failures).bit_length() - 1)
+    return urgent - _FLAKY_BEHIND if "flaky" in failures[0] else urgent
 
 
 def document(
-    failures: Sequence[Failure], members: Mapping[str, str], prints: Mapping[str, str], bulk: Mapping[str, Any]
+    failures: Sequence[Failure],
+    members: Mapping[str, str],
+    prints: Mapping[str, str],
+    bulk: Mapping[str, Any],
+    *,
+    flaky: bool = False,
 ) -> Event:
     """Return the fields of an event that say what a task is about. The first failure stands for all.
 
-    `members` maps each item to its fingerprint; `bulk` holds what the detail is to hold besides.
+    `members` maps each item to its fingerprint; `bulk` holds what the detail is to hold besides. `flaky`: that it is
+    was known before.
     """
     first = failures[0]
     said = {f["test"]: one_line(f["message"])[:_MAX_MEMBER_MESSAGE] for f in failures}
@@ -83,7 +91,7 @@ def document(
     paths = dict.fromkeys([*suspects, *places, *map(file_of, tests)])
     return {
         "title": title(failures),
-        "labels": [first["kind"]],
+        "labels": [first["kind"], *(["flaky"] if flaky or "flaky" in first else [])],
         "paths": list(paths)[:_MAX_PATHS],
         "failure": {k: v for k, v in first.items() if k != "detail"},
         "tests": tests[:_SHOWN_TESTS],
@@ -100,6 +108,9 @@ def document(
 def prints_of(guard: Guard, failures: Sequence[Failure]) -> dict[str, str]:
     """Return the prints of some failing tests. A test file that cannot even be read has to change."""
     prints: dict[str, str] = {}
+    for name in sorted({file_of(f["test"]) for f in failures if "source" in f}):
+        prints |= guard.file(name)
+    failures = [f for f in failures if "source" not in f]
     for broken in {_unreadable(f) for f in failures}:
         prints |= guard.take([f["test"] for f in failures if _unreadable(f) == broken], but=broken)
     return prints

@@ -48,9 +48,12 @@ class Rescan:
     """
 
     def __init__(self, desk: Desk, order: Order, ran: Run, commit: str | None, *, group: bool) -> None:
+        self.ran = ran
         self._desk, self._order, self._findings = desk, order, ran.findings
         self._guard = Guard(ran.layout.rootdir)
-        self._guard.take(ran.findings.failures)  # files are read now, and not while others wait for the lock
+        self._guard.take(
+            [t for t, f in ran.findings.failures.items() if "source" not in f]
+        )  # files are read now, and not while others wait for the lock
         self._passed = failing.passed_by_file(ran.findings)
         self._commit, self._group = commit, group
         self.batch = Batch()
@@ -74,6 +77,7 @@ class Rescan:
             self.batch.resolved = plan.resolved
             events += [self._resolve(known[i]) for i in plan.resolved]
             events += [event for i, seen in plan.seen.items() for event in self._note(known[i], seen, plan)]
+            events += [{"type": "flake_noted", "task": i, **flake} for i, flake in plan.flakes.items()]
         return Change(events, AGENT)
 
     def _finished(self) -> Event:
@@ -114,8 +118,9 @@ class Rescan:
         away = {*elsewhere, *self._findings.failures}
         left = [t for t in known.members if t not in away and self._findings.state(t) != "not collected"]
         members = {**{t: known.members[t] for t in left}, **{f["test"]: f["fingerprint"] for f in failures}}
-        prints = {**self._guard.take(members), **failing.prints_of(self._guard, failures)}
-        fields = failing.document(failures, members, prints, self._bulk(members))
+        old = {} if "source" in known.task["failure"] else self._guard.take(members)
+        prints = {**old, **failing.prints_of(self._guard, failures)}
+        fields = failing.document(failures, members, prints, self._bulk(members), flaky="flaky" in known.task)
         task_id = known.task["id"]
         events: list[Event] = [
             {"type": "task_reopened", "task": task_id, "reason": "its tests fail again", "regression": True},
@@ -132,11 +137,11 @@ class Rescan:
         members = {**kept, **{f["test"]: f["fingerprint"] for f in failures}}
         # What was taken when a test became a member stays: no scan forgives a change.
         prints = {**failing.prints_of(self._guard, failures), **known.prints}
-        return {
-            "type": "failure_changed",
-            "task": known.task["id"],
-            **failing.document(failures, members, prints, self._bulk(members)),
-        }
+        flaky = "flaky" in known.task
+        fields = failing.document(failures, members, prints, self._bulk(members), flaky=flaky)
+        if "flaky" in failures[0] and not flaky:
+            fields["priority"] = failing.priority(failures)
+        return {"type": "failure_changed", "task": known.task["id"], **fields}
 
     def _bulk(self, members: dict[str, str]) -> dict[str, object]:
         """Return what a later completion compares with: the tests of the same files that passed, and how they were run."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from dispatcher.dispatch import failing
+from dispatcher.dispatch import failing, reported
 from dispatcher.dispatch.desk import Desk
+from dispatcher.dispatch.proving import Look
+from dispatcher.dispatch.reported import Report
 from dispatcher.dispatch.rescanning import Rescan
 from dispatcher.domain.failure import Findings
 from dispatcher.domain.ledger import Ledger
@@ -27,13 +29,15 @@ _INBOX = "INBOX"
 class Asked(NamedTuple):
     """What a user asks of a scan. `python` is None to let us find one; `arguments` go to pytest.
 
-    `seconds` for the whole run and `test_seconds` for one test stand in for the settings, 0 for no limit.
+    `reruns`: how often what fails is run again. `evidence`, `seconds` for the whole run and `test_seconds` for one test stand in for the settings, 0 for no limit.
     """
 
     project: Path
     python: str | None = None
     arguments: tuple[str, ...] = ()
     group: bool = True
+    reruns: int = 0
+    evidence: bool | None = None
     seconds: float | None = None
     test_seconds: float | None = None
 
@@ -45,7 +49,7 @@ class Scanned(NamedTuple):
     and not muted.
     """
 
-    facts: dict[str, object]
+    facts: dict[str, Any]
     interpreter: Interpreter
     added: list[Row]
     reopened: list[Row]
@@ -79,7 +83,25 @@ def scan(desk: Desk, asked: Asked, on_progress: Callable[[Progress], None]) -> S
     part = Part(ignore=[asked.project / _INBOX])
     limits = _limits(desk, asked)
     ran = runner.run(order, redact=desk.redactor.text, part=part, limits=limits, on_progress=on_progress)
-    rescan = Rescan(desk, order, ran, commit, group=asked.group)
+    look = Look(desk, order, limits, on_progress)
+    if asked.reruns and not ran.interrupted:
+        ran = look.repeat(ran, asked.reruns)
+    if _wants_evidence(desk, asked) and not ran.interrupted:
+        ran = look.prove(ran, group=asked.group)
+    return _taken_in(Rescan(desk, order, ran, commit, group=asked.group), desk, asked, python)
+
+
+def take_in(desk: Desk, asked: Asked, reports: Sequence[Report]) -> Scanned:
+    """Bring the tasks up to date with what some reports tell. Raises InvalidInput for what is no report."""
+    python = interpreter.choose(asked.project, asked.python, os.environ)
+    order = Order(asked.project, python.path)
+    commit = revision.current(asked.project)
+    ran = reported.read(desk, asked.project, reports)
+    return _taken_in(Rescan(desk, order, ran, commit, group=asked.group), desk, asked, python)
+
+
+def _taken_in(rescan: Rescan, desk: Desk, asked: Asked, python: Interpreter) -> Scanned:
+    ran = rescan.ran
     done = desk.store.transact("scan", rescan.decide)
     batch = rescan.batch
     while rescan.batch.more:
@@ -103,6 +125,10 @@ def scan(desk: Desk, asked: Asked, on_progress: Callable[[Progress], None]) -> S
         hint=_hint(asked.project, ran.findings),
         ledger=done.ledger,
     )
+
+
+def _wants_evidence(desk: Desk, asked: Asked) -> bool:
+    return desk.settings.flag("scan.evidence") if asked.evidence is None else asked.evidence
 
 
 def _limits(desk: Desk, asked: Asked) -> Limits:

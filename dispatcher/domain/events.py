@@ -11,6 +11,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, Protocol
 
+from dispatcher.domain import flakiness
 from dispatcher.domain.record import Event, Record
 from dispatcher.domain.task import KEPT_ATTEMPTS, Attempt, Check, Mute, Result, Task, new_task
 
@@ -79,6 +80,7 @@ def _nothing(_tasks: Tasks, _event: Event, _record: Record) -> None:
 def _added(tasks: Tasks, event: Event, record: Record) -> None:
     task = new_task(event["task"], event["title"], record.at, record.seq)
     _assign(task, event, "kind", "body", "body_blob", "priority", "labels", "depends_on", "paths", *_FAILURE_FIELDS)
+    _note_flaky(task, event)
     tasks.put(task)
     tasks.added += 1
 
@@ -95,7 +97,8 @@ def _edited(tasks: Tasks, event: Event, record: Record) -> None:
 def _failure_changed(tasks: Tasks, event: Event, record: Record) -> None:
     """A task that a scan has made now stands for these failures."""
     task = tasks.change(event["task"], record.seq)
-    _assign(task, event, "title", "paths", "labels", *_FAILURE_FIELDS)
+    _assign(task, event, "title", "paths", "labels", "priority", *_FAILURE_FIELDS)
+    _note_flaky(task, event)
 
 
 @_on("scan_finished")
@@ -112,6 +115,13 @@ def _scan_noted(tasks: Tasks, event: Event, record: Record) -> None:
         "passing": event["passing"],
         "held_open": event["held_open"],
     }
+
+
+@_on("flake_noted")
+def _flake_noted(tasks: Tasks, event: Event, record: Record) -> None:
+    """Some runs of a flaky task's tests: in how many of them all passed."""
+    task = tasks.change(event["task"], record.seq)
+    task["flaky"] = flakiness.add(task.get("flaky"), event["passed"], event["runs"])
 
 
 @_on("verification_failed")
@@ -231,6 +241,12 @@ def _restored(tasks: Tasks, event: Event, record: Record) -> None:
     task["changed_seq"] = record.seq
     tasks.put(task)
     tasks.dropped -= 1
+
+
+def _note_flaky(task: Task, event: Event) -> None:
+    flaky = event.get("failure", {}).get("flaky")
+    if flaky and "flaky" not in task:
+        task["flaky"] = flakiness.add(None, flaky["passed"], flaky["runs"])
 
 
 def _assign(task: Task, event: Event, *keys: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
@@ -16,12 +17,16 @@ Kind = Literal[
 
 
 class Place(TypedDict):
-    """A line of code: path relative to the project where it lies there, line from 1, qualified function."""
+    """A line of code: path relative to the project where it lies there, line from 1, qualified function.
+
+    `tests_own`: it is code of the tests, and no project's.
+    """
 
     path: str
     line: int
     function: str
     code: str
+    tests_own: NotRequired[bool]
 
 
 class Suspect(TypedDict):
@@ -31,12 +36,38 @@ class Suspect(TypedDict):
     function: str
 
 
+class Blamed(TypedDict):
+    """A function with how suspicious it is, from 0 to 1: how many failing and passing tests execute it.
+
+    `line` is its first. `changed` tells of the latest commit that touched it: commit, author, date, summary, and
+    how many of its lines.
+    """
+
+    path: str
+    function: str
+    line: int
+    score: float
+    failing: int
+    passing: int
+    changed: NotRequired[dict[str, Any]]
+
+
+class Flaky(TypedDict):
+    """How often a test that fails now and then has passed."""
+
+    passed: int
+    runs: int
+
+
 class Failure(TypedDict):
     """One failing item, or one collector that failed.
 
     `fingerprint` names this failure of this test function whatever moves or varies between two runs of the
     same code; `cause` names what it shares with other failures that are one task, and `because` says it.
-    `origin` is the warning, made an error, that it began with. `frames` are the project's own, innermost last. `detail` is bulk: everything else that is known.
+    `origin` is the warning, made an error, that it began with; `given` the fixture that gave the failing statement
+    None. `frames` are the project's own, innermost last. `suspects` come from a second pass, the most suspicious
+    first; `flaky` from running it again and again. `source` names the report that a test is known from which we cannot
+    run. `detail` is bulk: everything else that is known.
     """
 
     test: str
@@ -52,6 +83,10 @@ class Failure(TypedDict):
     cause: str
     because: str
     origin: NotRequired[str]
+    given: NotRequired[Suspect]
+    suspects: NotRequired[list[Blamed]]
+    flaky: NotRequired[Flaky]
+    source: NotRequired[str]
     detail: NotRequired[dict[str, Any]]
 
 
@@ -60,7 +95,9 @@ class Findings(NamedTuple):
 
     `without_items`: files that have nothing to run, "skipped" or "empty".
     `finished`: pytest came to its end and stopped for nothing. `filtered`: the run was asked to leave items
-    out, by more than the project's own configuration. `facts` describe the run itself, for its record.
+    out, by more than the project's own configuration. `facts` describe the run itself, for its record. `flaky`: how
+    often items have passed that were run several times. `reported`: it comes from a report, which says nothing of what
+    is not in it.
     """
 
     outcomes: Mapping[str, str]
@@ -71,6 +108,8 @@ class Findings(NamedTuple):
     finished: bool
     filtered: bool
     facts: dict[str, Any]
+    flaky: Mapping[str, Flaky] = MappingProxyType({})
+    reported: bool = False
 
     def state(self, test: str) -> str:
         """Return how an item ended or why it did not run.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("TOKEN", "SECRET", "KEY", "PASSWORD", "PASSWD")
 _SHORTEST_VALUE = 6
+_SHORTEST_PIECE = 4
 
 # At the beginning of a word, where the "n" of an escaped line end ("\\nghp_...") is no part of it.
 _ESCAPE = r"(?<=\\[abfnrtv])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})"
@@ -94,8 +95,7 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return `text` with each secret replaced by "[redacted:<what it was>]"."""
         for value, name in self._values:
-            if value in text:
-                text = text.replace(value, f"[redacted:{name}]")
+            text = replaced(text, value, f"[redacted:{name}]")
         lower = text.lower()
         for literal, name, expression in _FORMATS:
             if literal in lower:
@@ -115,6 +115,30 @@ class Redactor:
     def event(self, event: Event) -> Event:
         """Return an event with every field that holds foreign text redacted."""
         return {k: v if k in _OWN_FIELDS else self.data(v) for k, v in event.items()}
+
+
+def replaced(text: str, secret: str, by: str) -> str:
+    """Return a text with a secret replaced, and what is left of it where "..." stands for its other part."""
+    if secret in text:
+        text = text.replace(secret, by)
+    if "..." not in text:
+        return text
+    parts = text.split("...")
+    for n, part in enumerate(parts):
+        if n + 1 < len(parts):
+            part = _without(part, secret, by, at_end=True)  # noqa: PLW2901 - both ends may have to go
+        parts[n] = _without(part, secret, by, at_end=False) if n else part
+    return "...".join(parts)
+
+
+def _without(part: str, secret: str, by: str, *, at_end: bool) -> str:
+    """Return a text without the piece of a secret that it ends, or begins, with."""
+    for size in range(min(len(secret) - 1, len(part)), _SHORTEST_PIECE - 1, -1):
+        if at_end and part.endswith(secret[:size]):
+            return part[:-size] + by
+        if not at_end and part.startswith(secret[-size:]):
+            return by + part[size:]
+    return part
 
 
 @lru_cache(maxsize=len(_FORMATS))

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dispatcher.domain.failure import BAD, Failure, Findings
+from dispatcher.domain import flakiness
+from dispatcher.domain.failure import BAD, Failure, Findings, Flaky
 from dispatcher.domain.task import Task
 
 FROZEN = ("ACTIVE", "FAILED")
@@ -46,7 +47,11 @@ class Known:
 
 @dataclass
 class Plan:
-    """What is to happen. `changed` and `reopened` hold all failures that the task now stands for."""
+    """What is to happen.
+
+    `changed` and `reopened` hold all failures that the task now stands for; `flakes` how often the tests of tasks that
+    are known to be flaky have passed.
+    """
 
     added: list[list[Failure]] = field(default_factory=list)
     reopened: dict[str, list[Failure]] = field(default_factory=dict)
@@ -54,6 +59,7 @@ class Plan:
     left: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     resolved: list[str] = field(default_factory=list)
     seen: dict[str, Seen] = field(default_factory=dict)
+    flakes: dict[str, Flaky] = field(default_factory=dict)
 
 
 class Seen(NamedTuple):
@@ -97,10 +103,10 @@ def _place_known(made: Plan, known: Mapping[str, Known], findings: Findings) -> 
         by_task[task_id].append(failure) if task_id else rest.append(failure)
     for task_id, failures in by_task.items():
         task = known[task_id]
-        if task.status in FROZEN:
-            continue
+        if task.status in FROZEN or (findings.reported and "source" not in task.task["failure"]):
+            continue  # a report knows less of a failure than a run of ours
         stay, away = _split(task, failures)
-        if away or any(f["fingerprint"] != task.members[f["test"]] for f in stay):
+        if away or any(f["fingerprint"] != task.members[f["test"]] or _is_news(task, f) for f in stay):
             made.changed[task_id] = stay
             made.left[task_id] = {f["test"] for f in away}
             rest += away
@@ -112,10 +118,15 @@ def _split(task: Known, failures: list[Failure]) -> tuple[list[Failure], list[Fa
     prints = set(task.members.values())
     groups: dict[str, list[Failure]] = defaultdict(list)
     for failure in failures:
-        same = failure["fingerprint"] in prints or failure["cause"] == task.cause
+        same = (failure["fingerprint"] in prints or failure["cause"] == task.cause) and not _is_news(task, failure)
         groups[task.cause if same else failure["cause"]].append(failure)
     kept = task.cause if task.cause in groups else max(groups, key=lambda cause: len(groups[cause]))
     return groups.pop(kept), [f for others in groups.values() for f in others]
+
+
+def _is_news(task: Known, failure: Failure) -> bool:
+    """Tell whether a failure has turned out to be flaky."""
+    return "flaky" in failure and "flaky" not in task.task
 
 
 class _Finder:
@@ -150,19 +161,41 @@ def _settle(made: Plan, known: Mapping[str, Known], findings: Findings, changed:
     if findings.filtered or not findings.finished:
         return
     for task_id, task in known.items():
-        if task.status == "COMPLETED":
+        if task.status == "COMPLETED" or not _is_covered(task, findings):
             continue
         states = {t: findings.state(t) for t in task.members if t not in made.left.get(task_id, ())}
+        flake = _flake(task, states, findings)
+        if flake:
+            made.flakes[task_id] = flake
         failing = sum(s in BAD for s in states.values()) + len(_joined(made, task))
         passing = sum(_is_fine(task, s) for s in states.values())
         if failing:
             made.seen[task_id] = Seen(failing, passing, None)
             continue
         why = why_not(task, states, changed(task))
-        if why is None and task.status != "ACTIVE":
+        if why is None and flake and not flakiness.is_over(flakiness.add(task.task.get("flaky"), **flake)):
+            made.seen[task_id] = Seen(0, passing, None)
+        elif why is None and task.status != "ACTIVE":
             made.resolved.append(task_id)
         else:
             made.seen[task_id] = Seen(0, passing, why)
+
+
+def _is_covered(task: Known, findings: Findings) -> bool:
+    """Tell whether what was seen says anything about a task."""
+    if findings.reported:
+        return all(test in findings.outcomes or test in findings.failures for test in task.members)
+    return "source" not in task.task["failure"]
+
+
+def _flake(task: Known, states: Mapping[str, str], findings: Findings) -> Flaky | None:
+    """Return in how many runs of this scan all tests of a flaky task have passed; None for other tasks."""
+    if "flaky" not in task.task or not all(s in BAD or _is_fine(task, s) for s in states.values()):
+        return None
+    again = [findings.flaky[test] for test in states if test in findings.flaky]
+    bad = any(state in BAD for state in states.values())
+    passed = min((flaky["passed"] for flaky in again), default=0 if bad else 1)
+    return {"passed": passed, "runs": max((flaky["runs"] for flaky in again), default=1)}
 
 
 def _joined(made: Plan, task: Known) -> list[Failure]:

@@ -7,6 +7,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import orjson
 
+from dispatcher.domain import flakiness
+
 SCHEMA_VERSION = 1
 KEPT_ATTEMPTS = 10
 
@@ -146,6 +148,7 @@ class Task(TypedDict):
     scan: NotRequired[ScanNote]
     last_check: NotRequired[Check]
     regressions: NotRequired[int]
+    flaky: NotRequired[flakiness.Record]
 
 
 class Row(TypedDict):

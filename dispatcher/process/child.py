@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -22,8 +23,10 @@ _FIRST_TO_GO = "1000"
 """When memory runs out, the kernel kills what has the highest such score (proc(5), oom_score_adj): tests, not us."""
 
 _CHUNK = 65_536
-_PIPE_BYTES = 65_536
-"""What a pipe holds before its writer has to wait; Linux and macOS give that much, or less."""
+_PIPE_BYTES, _WIDE_PIPE_BYTES = 65_536, 1_048_576
+"""What a pipe holds before its writer has to wait: what Linux and macOS give, or less, and what Linux may be asked for."""
+
+_SHORTEST = 0.001
 
 
 class NotStarted(Exception):
@@ -135,6 +138,9 @@ class _Watch:
         stdout: Any = process.stdout  # a pipe, as it was asked for
         self._stdout, self._out = stdout, stdout.fileno()
         os.set_blocking(self._out, False)
+        self._room = _PIPE_BYTES
+        with contextlib.suppress(OSError, AttributeError):  # not Linux, or no more room for this user's pipes
+            self._room = fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, _WIDE_PIPE_BYTES)
         self._open = True
         self._pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
 
@@ -143,9 +149,7 @@ class _Watch:
         poll = select.poll()
         if self._pidfd is not None:
             poll.register(self._pidfd, select.POLLIN)
-        busy = select.poll()
-        busy.register(self._out, select.POLLIN)
-        due = 0.0
+        due, wait = 0.0, self._tick
         while not self._has_ended():
             if time.monotonic() >= due:
                 self._on_tick(self.child)
@@ -153,8 +157,9 @@ class _Watch:
             if self.child.deadline is not None and time.monotonic() >= self.child.deadline:
                 return
             # To be woken for every word that a child prints would cost both of us more than the tests
-            # do: what it prints waits in the pipe, unless it is so much that the child would wait.
-            (busy if self._drain() >= _PIPE_BYTES // 4 else poll).poll(max(1, round((due - time.monotonic()) * 1000)))
+            # do: what it prints waits in the pipe, and we look the more often the fuller that is.
+            wait = max(_SHORTEST, wait / 4) if self._drain() >= self._room // 4 else min(self._tick, wait * 2)
+            poll.poll(max(1, round(min(wait, due - time.monotonic()) * 1000)))
 
     def finish(self) -> tuple[int, float]:
         """Kill what is left of the group, take the child's exit code and its CPU seconds."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from dispatcher.domain.failure import BAD, Failure
+from dispatcher.domain.failure import BAD, Failure, file_of, function_of
 from dispatcher.scan import failures
 from dispatcher.scan.crash import how_it_died
 from dispatcher.scan.gist import gist
 from dispatcher.scan.layout import Layout
 from dispatcher.scan.legs import Whole
-from dispatcher.scan.stream import Stream
+from dispatcher.scan.stream import Records, Stream
 
 ALL_RUN = (0, 1, 5)
 """Exit codes of pytest's that say that it came to its end; 5 with nothing to run."""
@@ -24,22 +25,35 @@ _SELECTING = {
     "--fixtures", "--markers", "--help", "-h", "--version", "--noconftest", "--rootdir", "-c", "--config-file", "--pdb", "--trace",
 }  # fmt: skip
 _NOTHING_GIVEN = 4
+_MOST_DETAILS = 1000
 _PHASES = ("collect", "setup", "call", "teardown")
 
 
-def failures_of(stream: Stream, layout: Layout) -> dict[str, Failure]:
+def failures_of(stream: Records, layout: Layout) -> dict[str, Failure]:
     """Return one failure per item: the one of its first bad phase."""
     first: dict[str, tuple[str, str]] = {}
     for test, when in sorted(stream.fails, key=lambda key: (key[0], _PHASES.index(key[1]))):
         # A phase that failed and was tried again (reruns) is no failure of an item that then passed.
         if when == "collect" or stream.outcomes.get(test, "failed") in BAD:
             first.setdefault(test, (test, when))
-    made = {test: failures.make(stream.fails[key], stream.details.get(key), layout) for test, key in first.items()}
+    made: dict[str, Failure] = {}
+    shown: Counter[str] = Counter()
+    for test, key in first.items():
+        made[test] = failures.make(*stream.failure(key), layout)
+        shown[made[test]["cause"]] += 1
+        # A task shows one of its failures, the first; what the others might be shown for has its bounds.
+        if len(made) > _MOST_DETAILS and shown[made[test]["cause"]] > 1:
+            made[test].pop("detail", None)
     for test, outcome in stream.outcomes.items():
         if outcome in BAD and test not in made:
             told = {"id": test, "when": "call", "text": "it failed, and nothing more was reported"}
             made[test] = failures.make(told, None, layout)
     return made
+
+
+def files_of_tests(items: Sequence[str]) -> frozenset[str]:
+    """Return the files that hold tests. A doctest, whose name has dots, may lie in the code that it is about."""
+    return frozenset(file_of(item) for item in items if "." not in function_of(item).rpartition("::")[2])
 
 
 def is_whole(stream: Stream, whole: Whole) -> bool:
@@ -62,11 +76,15 @@ def facts_of(stream: Stream, session: dict[str, Any], whole: Whole, *, finished:
     }
     if stream.legs > 1:
         facts["restarts"] = stream.legs - 1
-    for outcome in stream.outcomes.values():
-        facts[outcome] = facts.get(outcome, 0) + 1
+    facts |= counts_of(stream)
     if not finished:
         facts["stopped"] = _how_it_ended(stream, whole)
     return facts
+
+
+def counts_of(records: Records) -> dict[str, int]:
+    """Return how many items ended how."""
+    return dict(Counter(records.outcomes.values()))
 
 
 def _how_it_ended(stream: Stream, whole: Whole) -> str:

@@ -56,9 +56,20 @@ def _name_in_code(failure: Failure) -> Cause | None:
     return Cause(("name", failure["exception"], said), f"they all fail with {_short_type(failure)}: {_cut(said)}")
 
 
+def _given_nothing(failure: Failure) -> Cause | None:
+    """A fixture that gives None fails in the tests' own statements."""
+    place, given = failure["place"], failure.get("given")
+    if failure["kind"] != "exception" or given is None or "'NoneType'" not in failure["message"]:
+        return None
+    if place is None or not is_test_code(place["path"]):
+        return None
+    words = f"they were all given None by {given['function']}() of {given['path']}"
+    return Cause(("given", given["path"], given["function"]), words)
+
+
 def _raised_in_source(failure: Failure) -> Cause | None:
     place = failure["place"]
-    if place is None or is_test_code(place["path"]):
+    if place is None or is_test_code(place["path"]) or _is_example(failure):
         return None
     kind, where = _short_type(failure), f"{place['function']}() of {place['path']}"
     if place["function"] == "<module>":
@@ -90,10 +101,23 @@ def _in_a_fixture(failure: Failure) -> Cause | None:
 
 def _about_one_function(failure: Failure) -> Cause | None:
     suspect = failure["suspect"]
-    if failure["kind"] != "assertion" or suspect is None:
+    wanted = failure["kind"] == "assertion" or _in_own_statement(failure) or _is_example(failure)
+    if not wanted or suspect is None or is_test_code(suspect["path"]):
         return None
     words = f"they all check what {suspect['function']}() of {suspect['path']} does"
     return Cause(("checks", suspect["path"], suspect["function"]), words)
+
+
+def _in_own_statement(failure: Failure) -> bool:
+    """Tell whether an exception comes from a statement of the test itself, which then is about what that calls."""
+    place = failure["place"]
+    return failure["kind"] == "exception" and place is not None and is_test_code(place["path"])
+
+
+def _is_example(failure: Failure) -> bool:
+    """Tell whether an example in a function's docstring has shown something else than it should."""
+    place = failure["place"]
+    return _short_type(failure) == "DocTestFailure" and place is not None and place["function"] != "<module>"
 
 
 def _same_warning(failure: Failure) -> Cause | None:
@@ -128,6 +152,7 @@ _RULES: tuple[Callable[[Failure], Cause | None], ...] = (
     _unreadable_file,
     _same_warning,
     _name_in_code,
+    _given_nothing,
     _raised_in_source,
     _in_a_fixture,
     _in_test_code,

@@ -10,14 +10,20 @@ from typing import Any, Literal, NamedTuple
 from dispatcher.domain.failure import function_of
 from dispatcher.process.child import Ended
 from dispatcher.scan import dump
+from dispatcher.scan.gist import gist
 from dispatcher.scan.patience import Limits
 
-When = Literal["call", "collect"]
+When = Literal["call", "teardown", "collect"]
 TIMEOUT = "Timeout"
 _MAX_OUTPUT = 4000
-_MOMENT: dict[When, str] = {"call": "in the middle of the test", "collect": "while the file was imported"}
+_MOMENT: dict[When, str] = {
+    "call": "in the middle of the test",
+    "teardown": "in its teardown",
+    "collect": "while the file was imported",
+}
 _ENDLESS: dict[When, str] = {
     "call": "it did not end, and could not be interrupted",
+    "teardown": "its teardown did not end, and could not be interrupted",
     "collect": "importing the file did not end",
 }
 # As Python's faulthandler calls them.
@@ -72,6 +78,14 @@ def of_worker(name: str, last: Last) -> list[dict[str, Any]]:
         code = -_SIGNALS[fatal]
         return _records((name, "call"), _kind(code), _message("call", code, fatal), frames)
     return _records((name, "call"), "crash", "the interpreter ended in the middle of the test", frames)
+
+
+def of_pytest(name: str, last: Last) -> list[dict[str, Any]]:
+    """Return the records of an item that pytest itself did not get over."""
+    output = last.ended.output if last.ended else ""
+    said = gist(output) if "INTERNALERROR" in output else "it ended with others left"
+    message = f"pytest itself broke down in the middle of the test: {said}"
+    return _records((name, "call"), "INTERNALERROR", message, dump.definition(last.rootdir, name), output)
 
 
 def _records(

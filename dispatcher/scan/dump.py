@@ -35,7 +35,7 @@ def definition(rootdir: Path, test: str) -> list[list[Any]]:
     file, _, name = function_of(test).partition("::")
     tree = pieces.parse(_text(rootdir / file)) if name and file.endswith(".py") else None
     line = pieces.definition_line(tree, name) if tree else None
-    return [] if line is None else [_frame(str(rootdir / file), line, name.replace("::", "."))]
+    return [] if line is None else [_frame(str(rootdir / file), line, name.rpartition("::")[2])]
 
 
 def of_test(output: str, function: str) -> str:

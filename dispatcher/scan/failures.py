@@ -7,9 +7,10 @@ from typing import Any
 
 from dispatcher.domain.failure import Failure, Kind, Place, Suspect, function_of
 from dispatcher.domain.fingerprint import digest, mask
+from dispatcher.scan import dump
 from dispatcher.scan.causes import NAMING, cause_of, imported_name
 from dispatcher.scan.crash import TIMEOUT
-from dispatcher.scan.layout import Layout, is_test_code
+from dispatcher.scan.layout import Layout
 from dispatcher.text import cut
 
 MAX_MESSAGE_BYTES = 500
@@ -30,7 +31,7 @@ def make(fail: dict[str, Any], detail: dict[str, Any] | None, layout: Layout) ->
         "kind": kind,
         "exception": _NAMED.get(kind) or known.get("type", "") or "Failure",
         "message": cut(message.strip(), MAX_MESSAGE_BYTES),
-        "place": own[-1] if own else _place_in_chain(known, layout),
+        "place": own[-1] if own else _place_in_chain(known, layout) or _place_of_test(fail["id"], kind, layout),
         "suspect": suspect if kind == "assertion" else _raiser(own) or suspect,
         "statement": site,
         "frames": [f"{f['path']}:{f['line']} {f['function']}: {f['code']}" for f in own[-_FRAMES:]],
@@ -41,10 +42,28 @@ def make(fail: dict[str, Any], detail: dict[str, Any] | None, layout: Layout) ->
     if origin := _warning_behind(known):
         failure["origin"] = layout.shorten(cut(origin, MAX_MESSAGE_BYTES))
     failure["fingerprint"] = digest(*_identity(failure))
-    cause = cause_of(failure)
+    if known.get("empty"):
+        name, path = known["empty"]
+        failure["given"] = {"path": layout.locate(path).path, "function": name}
+    cause = cause_of(_as_raised(failure, known, layout))
     failure["cause"], failure["because"] = digest(*cause.key), cause.because
     failure["detail"] = _detail(fail, known, message, frames, layout)
     return failure
+
+
+def _as_raised(failure: Failure, known: dict[str, Any], layout: Layout) -> Failure:
+    """Return a failed assertion about the result of a client or a runner as the exception that the result keeps."""
+    kept = known.get("kept")
+    if kept is None or failure["kind"] != "assertion":
+        return failure
+    own = [frame for owner, frame in (_frame(raw, layout) for raw in kept["frames"]) if owner != "library"]
+    if not own:
+        return failure
+    suspect = _raiser(own)
+    failure["suspect"] = suspect or failure["suspect"]
+    message = cut(layout.shorten(kept["message"]).strip(), MAX_MESSAGE_BYTES)
+    raised: Failure = {**failure, "kind": "exception", "exception": kept["type"], "message": message, "place": own[-1]}
+    return raised
 
 
 _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
@@ -94,7 +113,8 @@ def _ended(fail: dict[str, Any], known: dict[str, Any]) -> Kind | None:
 def _frame(raw: list[Any], layout: Layout) -> tuple[str, Place]:
     path, line, function, code = raw
     owner, name = layout.locate(path)
-    return owner, {"path": name, "line": line, "function": _named(function), "code": code}
+    place: Place = {"path": name, "line": line, "function": named(function), "code": code}
+    return owner, {**place, "tests_own": True} if owner == "test" else place
 
 
 def _place_in_chain(known: dict[str, Any], layout: Layout) -> Place | None:
@@ -106,7 +126,13 @@ def _place_in_chain(known: dict[str, Any], layout: Layout) -> Place | None:
     return None
 
 
-def _named(function: str) -> str:
+def _place_of_test(test: str, kind: Kind, layout: Layout) -> Place | None:
+    """Return where a test is defined that was ended where no code of the project's was on the stack."""
+    frames = dump.definition(layout.rootdir, test) if kind in ("timeout", "crash") else []
+    return _frame(frames[0], layout)[1] if frames else None
+
+
+def named(function: str) -> str:
     """Return the function that a comprehension, a generator expression or a lambda is in: newer Pythons inline them."""
     return re.sub(r"(?:\.<locals>)?\.?<(?:listcomp|setcomp|dictcomp|genexpr|lambda)>", "", function) or "<module>"
 
@@ -114,7 +140,7 @@ def _named(function: str) -> str:
 def _raiser(own: list[Place]) -> Suspect | None:
     """Return the innermost function of the project, if it is none of the tests'."""
     last = own[-1] if own else None
-    if last is None or is_test_code(last["path"]) or not last["path"].endswith(".py"):
+    if last is None or "tests_own" in last or not last["path"].endswith(".py"):
         return None
     return {"path": last["path"], "function": last["function"]}
 
@@ -127,7 +153,7 @@ def _site(known: dict[str, Any], layout: Layout) -> tuple[str, Suspect | None]:
         for name, path in site["calls"]:
             owner, shown = layout.locate(path)
             if owner == "source":
-                return statement, {"path": shown, "function": name}
+                return statement, {"path": shown, "function": named(name)}
     return statement, None
 
 

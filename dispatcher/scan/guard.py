@@ -71,6 +71,10 @@ class Guard:
         prints |= {key: self._print("config", key) for key in _SECTIONS}
         return {key: value for key, value in prints.items() if file_of(key) != but}
 
+    def file(self, name: str) -> Prints:
+        """Return the print of a file as a whole; of one that is not there none."""
+        return {name: self._print("whole", name)} if self._text(name) is not None else {}
+
     def changed(self, before: Prints) -> list[str]:
         """Return the keys of what is not as it was, sorted."""
         found = {key for key, was in before.items() if self._print(was.partition(":")[0], key) != was}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +19,8 @@ from dispatcher.scan.stream import Stream
 
 _BOOT = Path(__file__).with_name("target") / "dispatcher_boot.py"
 _ALWAYS = ("--continue-on-collection-errors",)
-_WORKER_DIED = re.compile(r"worker '\w+' crashed while running")  # as pytest-xdist says it
+_BREAKDOWNS = (0, 1, 3)
+"""Exit codes of pytest's: all passed, some failed, and an error of its own."""
 MOST_CRASHES = 100
 """A suite that ends the interpreter more often than that is given up."""
 
@@ -34,17 +34,27 @@ class Order(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What of the tests is run: those of `files` (relative to pytest's root folder), None for all, without `ignore`."""
+    """What of the tests is run: those of `files` (relative to pytest's root folder), None for all, without `ignore`.
+
+    `only` names items, all others are left out. `evidence` makes it a second pass over some items (see
+    target/dispatcher_evidence.py).
+    """
 
     files: Sequence[str] | None = None
     ignore: Sequence[Path] = ()
+    only: Sequence[str] | None = None
+    evidence: Mapping[str, Any] | None = None
 
 
 class Whole(NamedTuple):
-    """How a run ended: its last leg, with the seconds of all. `why` says why it was not gone on with, if something did."""
+    """How a run ended: its last leg, with the seconds of all.
+
+    `why` says why it was not gone on with, if something did; `asked_for`: it was to stop after so many failures.
+    """
 
     ended: Ended
     why: str | None
+    asked_for: bool = False
 
 
 class Legs:
@@ -55,21 +65,32 @@ class Legs:
         self._began = time.monotonic()
         self._seconds = self._cpu = 0.0
         self._ignore: list[str] = []
-        self._starved = 0
+        self._starved = self._maxfail = 0
         self._last_words: list[str] = []
 
     def run(self, part: Part) -> Whole:
         """Run the tests. What `tick` raises ends the run. Raises process.child.NotStarted."""
         self._ignore = [str(path) for path in part.ignore]
         for _ in range(MOST_CRASHES):
-            patience = Patience(self._limits, self._began)
+            patience = self._patience()
             ended = self._leg(part, patience)
             stopped = self._stopped(ended, patience)
-            self._explain_workers(ended)
-            if stopped or not (self._workers_died_early() or self._may_go_on(ended, patience)):
-                return self._whole(ended, stopped)
+            self._explain_workers(ended, patience)
+            if not self._workers_gave_up(ended, patience):
+                if stopped or not self._may_go_on(ended, patience):
+                    return self._whole(ended, stopped)
+                if why := self._has_failed_enough():
+                    return self._whole(ended, why)._replace(asked_for=True)
             self._stream.begin_leg()
         return self._whole(ended, f"{MOST_CRASHES} tests have ended the interpreter")
+
+    def once(self, part: Part) -> Ended:
+        """Run one leg, whatever becomes of it. Raises process.child.NotStarted."""
+        self._ignore = [str(path) for path in part.ignore]
+        return self._leg(part, self._patience())
+
+    def _patience(self) -> Patience:
+        return Patience(self._limits, self._began, self._folder / "stacks")
 
     def _whole(self, ended: Ended, why: str | None) -> Whole:
         return Whole(ended._replace(seconds=self._seconds, cpu=self._cpu), why)
@@ -79,16 +100,19 @@ class Legs:
         self._stream.ensure()
         control = self._folder / "control.json"
         stacks = self._folder / "stacks"
-        stacks.write_bytes(b"")
+        stacks.touch(0o600)
         wanted = {
             "stream": str(self._stream.path),
             "files": part.files,
             "ignore": self._ignore,
-            "done": list(self._stream.outcomes),
+            "done": self._stream.ended,
+            "maxfail": self._maxfail,
             "redact": redact.__file__,
             "signal": SIGNAL if self._limits.item else 0,
             "limit": self._limits.item,
             "stacks": str(stacks),
+            "only": part.only,
+            "evidence": part.evidence,
         }
         self._starved = crash.out_of_memory()
         control.write_bytes(orjson.dumps(wanted))
@@ -97,7 +121,7 @@ class Legs:
         def look(process: Child) -> None:
             self._stream.read()
             for worker_was_in in patience.look(self._stream, process):
-                self._fail(crash.records(worker_was_in, "call", self._last(None)))
+                self._fail(crash.records(worker_was_in, "call", self._last(None, patience, worker_was_in)))
             self._tick()
 
         ended = child.run(argv, self._order.project, on_tick=look)
@@ -116,23 +140,32 @@ class Legs:
         if stream.end is None and patience.hung and patience.hung.kind in ("start", "end"):
             doing = "start" if patience.hung.kind == "start" else "end after the last test"
             return f"pytest did not {doing} within {self._limits.file:g} s (scan.fileTimeout)"
-        most = stream.session["most"] if stream.session else 0
-        if stream.end is None and most and len(stream.fails) >= most:
-            return f"stopping after {len(stream.fails)} failures"
         return None
+
+    def _has_failed_enough(self) -> str | None:
+        """Say that as many have failed as the run was to stop after; else have the next leg count on."""
+        most = self._stream.session["most"] if self._stream.session else 0
+        failed = len({test for test, _ in self._stream.fails})
+        self._maxfail = max(1, most - failed) if most else 0
+        return f"stopping after {failed} failures" if most and failed >= most else None
 
     def _may_go_on(self, ended: Ended, patience: Patience) -> bool:
         """Tell whether something can be blamed for a sudden end, and let it have failed."""
         stream = self._stream
-        if stream.end is not None or stream.main is None:
+        if stream.main is None:
             return False
-        last = self._last(None if patience.hung else ended)
+        if stream.end is not None:
+            return self._broke_down(ended, patience)
         if stream.leg:
             test = None if self._has_workers() else stream.current()
             if test is not None:
-                self._fail([*crash.records(test, "call", last), ["failed", test, 0]])
+                last = self._last(None if patience.hung else ended, patience, test)
+                failed_before = any((test, when) in stream.fails for when in ("setup", "call"))
+                when: crash.When = "teardown" if failed_before else "call"
+                self._fail([*crash.records(test, when, last), ["failed", test, 0]])
             return test is not None
         file = stream.collecting.get(stream.main)
+        last = self._last(None if patience.hung else ended, patience, "")
         path = last.rootdir / file_of(file) if file else None
         if file is None or path is None or not path.is_file() or str(path) in self._ignore:
             return False
@@ -140,32 +173,48 @@ class Legs:
         self._fail(crash.records(file, "collect", last))
         return True
 
-    def _workers_died_early(self) -> bool:
-        """Tell whether workers of pytest-xdist's have died while they collected; one process will find out of what."""
-        died = self._has_workers() and not self._stream.leg and bool(self._stream.workers())
-        if not died or self._last_words:
+    def _broke_down(self, ended: Ended, patience: Patience) -> bool:
+        """Tell whether pytest itself did not get over an item: it came to an end with others left, for no reason."""
+        stream = self._stream
+        end, test = stream.end or {}, stream.current()
+        reason = end["stopped"] or stream.interrupt or self._has_workers() or end["exit"] not in _BREAKDOWNS
+        if reason or test is None or not stream.has_progressed():
+            return False
+        last = self._last(ended, patience, test)
+        self._fail([*crash.of_pytest(test, last), ["failed", test, 0]])
+        return True
+
+    def _workers_gave_up(self, ended: Ended, patience: Patience) -> bool:
+        """Tell whether pytest-xdist has left items out because workers have died; one process will run these.
+
+        Workers that die while they collect run nothing, and some ways to distribute (loadfile) do not get over a
+        crash.
+        """
+        stream = self._stream
+        if not self._has_workers() or ended.interrupted or patience.over:
+            return False
+        early = not stream.leg and bool(stream.workers())
+        late = bool(stream.sudden) and bool(stream.not_run())
+        most = stream.session["most"] if stream.session else 0
+        if not (early or late) or (most and len(stream.fails) >= most):
             return False
         self._last_words = ["-n0"]
         return True
 
-    def _explain_workers(self, ended: Ended) -> None:
+    def _explain_workers(self, ended: Ended, patience: Patience) -> None:
         """Find out more of the items that pytest-xdist's workers have died of than xdist knows."""
-        died = [test for (test, _), fail in self._stream.fails.items() if _WORKER_DIED.match(fail["text"])]
-        for test in died:
-            self._fail(crash.of_worker(test, self._last(ended)))
+        for test in sorted(self._stream.workers_died - self._stream.sudden):
+            self._fail(crash.of_worker(test, self._last(ended, patience, test)))
 
     def _has_workers(self) -> bool:
         return bool(self._stream.session and self._stream.session["workers"])
 
-    def _last(self, ended: Ended | None) -> crash.Last:
+    def _last(self, ended: Ended | None, patience: Patience, test: str) -> crash.Last:
         rootdir = Path(self._stream.session["rootdir"] if self._stream.session else self._order.project)
-        try:
-            stacks = (self._folder / "stacks").read_text(errors="replace")
-        except OSError:  # a test has cleared the folder for temporary files
-            stacks = ""
+        stacks = patience.stacks_of(test)
         starved = ended is not None and ended.code < 0 and crash.out_of_memory() > self._starved
         return crash.Last(rootdir, self._limits, ended, stacks, starved)
 
     def _fail(self, records: Sequence[Any]) -> None:
         for record in records:
-            self._stream.take(record)
+            self._stream.take(record) if isinstance(record, list) else self._stream.overrule(record)

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from dispatcher.process.child import Child
@@ -43,18 +44,36 @@ class Awaited(NamedTuple):
 
 
 class Patience:
-    """Watches a run while it lasts, and ends what takes too long. `began` is the run's beginning, monotonic.
+    """Watches a run while it lasts, and ends what takes too long.
+
+    `began` is the run's beginning, monotonic; in the file `stacks` processes leave their stacks when they are asked.
 
     `hung` is what pytest itself was killed for; `over` says that the time for the whole run was up.
     """
 
-    def __init__(self, limits: Limits, began: float) -> None:
+    def __init__(self, limits: Limits, began: float, stacks: Path) -> None:
         self._limits = limits
+        self._stacks = stacks
+        self._marks: dict[str, int] = {}
         self._began = began
         self._since: dict[Awaited, float] = {}
         self._asked: dict[Awaited, float] = {}
         self.hung: Awaited | None = None
         self.over = False
+
+    def stacks_of(self, test: str) -> str:
+        """Return what was left in the file since a test was asked; nothing if it was not."""
+        if test not in self._marks:
+            return ""
+        try:
+            with self._stacks.open("rb") as file:
+                file.seek(self._marks[test])
+                return file.read().decode(errors="replace")
+        except OSError:  # a test has cleared the folder for temporary files
+            return ""
+
+    def _size(self) -> int:
+        return self._stacks.stat().st_size if self._stacks.exists() else 0
 
     def look(self, stream: Stream, child: Child) -> list[str]:
         """Take note of what a run is busy with, and act on what has been too long.
@@ -80,6 +99,7 @@ class Patience:
         """Do the next thing that may end what is overdue."""
         if overdue.kind == "item" and SIGNAL and overdue not in self._asked:
             self._asked[overdue] = now
+            self._marks[overdue.name] = self._size()
             _send(overdue.pid, SIGNAL)
         elif now - self._asked.get(overdue, float("-inf")) < self._limits.grace:
             return []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
+from typing import NamedTuple
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -12,7 +14,9 @@ Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 def parse(text: str | None) -> ast.Module | None:
     """Return the syntax tree of a Python text, None for what is none."""
     try:
-        return None if text is None else ast.parse(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # newer Pythons print what they think of a text
+            return None if text is None else ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -23,7 +27,7 @@ def parts(tree: ast.Module, text: str) -> dict[str, str]:
     Each is without the tests inside it, and without lines that are empty or only a comment. Of two with one
     path Python takes the later; both count here.
     """
-    lines = dict(enumerate(_lines(text), 1))
+    lines = dict(enumerate(lines_of(text), 1))
     counting = {n: line.rstrip() for n, line in lines.items() if _counts(line)}
     counting |= {n: lines[n] for n in _inside_strings(tree) if n in lines}
     found: dict[str, str] = {}
@@ -42,7 +46,7 @@ def parts(tree: ast.Module, text: str) -> dict[str, str]:
 def whole(tree: ast.Module, text: str) -> str:
     """Return a Python text without the lines that do not count."""
     inside = _inside_strings(tree)
-    return "\n".join(line.rstrip() for n, line in enumerate(_lines(text), 1) if n in inside or _counts(line))
+    return "\n".join(line.rstrip() for n, line in enumerate(lines_of(text), 1) if n in inside or _counts(line))
 
 
 def docstring(tree: ast.Module, name: str) -> str:
@@ -58,30 +62,46 @@ def docstring(tree: ast.Module, name: str) -> str:
     return "\n".join(value for value in strings if ">>>" in value)
 
 
+class Scope(NamedTuple):
+    """A function or a class: its first and last line, decorators included, and its qualified name, as Python builds it."""
+
+    first: int
+    last: int
+    name: str
+    is_class: bool
+
+
+def scopes(tree: ast.Module) -> list[Scope]:
+    """Return all functions and classes of a file, outer ones before those in them."""
+    return list(_scopes(tree, ""))
+
+
+def _scopes(holder: ast.AST, prefix: str) -> Iterator[Scope]:
+    for node in definitions(holder):
+        is_class = isinstance(node, ast.ClassDef)
+        name = prefix + node.name
+        yield Scope(_first(node), node.end_lineno or node.lineno, name, is_class)
+        yield from _scopes(node, name + ("." if is_class else ".<locals>."))
+
+
 def function_at(tree: ast.Module, line: int) -> str | None:
-    """Return the qualified name of the innermost function that holds a line, as Python builds it."""
-    holder: ast.AST = tree
-    name, found = "", None
-    while inner := next((n for n in _definitions(holder) if line in _range(n)), None):
-        name += inner.name
-        if not isinstance(inner, ast.ClassDef):
-            found = name
-        name += "." if isinstance(inner, ast.ClassDef) else ".<locals>."
-        holder = inner
-    return found
+    """Return the qualified name of the innermost function that holds a line."""
+    around = [scope.name for scope in scopes(tree) if scope.first <= line <= scope.last and not scope.is_class]
+    return around[-1] if around else None
 
 
 def definition_line(tree: ast.Module, path: str) -> int | None:
-    """Return the line where a test begins ("TestCart::test_total")."""
-    node = _defined(tree, path.split("::"))
-    return node.lineno if node else None
+    """Return the line where a test begins ("TestCart::test_total"), or what a doctest is of ("package.module.function")."""
+    names = path.split("::") if "::" in path or "." not in path else path.split(".")[1:]
+    tries = (_defined(tree, names[first:]) for first in range(len(names)))
+    return next((node.lineno for node in tries if node), None)
 
 
 def _defined(tree: ast.Module, names: list[str]) -> Definition | None:
     """Return the class or function with a dotted name, wherever in its holder's body it is defined."""
     holder: ast.AST = tree
     for name in names:
-        holder_body = _definitions(holder)
+        holder_body = definitions(holder)
         found = next((node for node in holder_body if node.name == name), None)
         if found is None:
             return None
@@ -89,12 +109,13 @@ def _defined(tree: ast.Module, names: list[str]) -> Definition | None:
     return holder if isinstance(holder, Definition) else None
 
 
-def _definitions(holder: ast.AST) -> Iterator[Definition]:
+def definitions(holder: ast.AST) -> Iterator[Definition]:
+    """Yield the functions and classes that are defined in a body, inside ifs and trys too, but not in one another."""
     for node in ast.iter_child_nodes(holder):
         if isinstance(node, Definition):
             yield node
-        elif isinstance(node, ast.stmt | ast.ExceptHandler):
-            yield from _definitions(node)
+        elif isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield from definitions(node)
 
 
 def _is_test(node: ast.AST) -> bool:
@@ -106,8 +127,11 @@ def _is_test(node: ast.AST) -> bool:
 
 
 def _range(node: Definition) -> set[int]:
-    first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-    return set(range(first, (node.end_lineno or node.lineno) + 1))
+    return set(range(_first(node), (node.end_lineno or node.lineno) + 1))
+
+
+def _first(node: Definition) -> int:
+    return min([node.lineno, *(d.lineno for d in node.decorator_list)])
 
 
 def _inside_strings(tree: ast.Module) -> set[int]:
@@ -119,7 +143,7 @@ def _inside_strings(tree: ast.Module) -> set[int]:
     return found
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
     """Return a text's lines as Python counts them: a form feed ends none."""
     return re.split(r"\r\n|\r|\n", text)
 

@@ -23,20 +23,26 @@ _USAGE = 4
 
 
 class Progress(NamedTuple):
-    """How far a run is: items that have run, of how many, and how many failures there are."""
+    """How far a run is: items that have run, of how many, how many failures there are, and what it is for."""
 
     done: int
     total: int
     bad: int
+    stage: str = ""
 
 
 class Run(NamedTuple):
-    """What a run has shown, the layout that its paths are relative to, and whether it was cut short from outside or inside."""
+    """What a run has shown, the layout that its paths are relative to, and whether it was cut short from outside or inside.
+
+    `sudden` are the items that ended the interpreter or did not end by themselves. `alone` are arguments with which pytest stays in one process and measures no coverage.
+    """
 
     findings: Findings
     layout: Layout
     interrupted: bool
     crashed: bool
+    alone: tuple[str, ...] = ()
+    sudden: frozenset[str] = frozenset()
 
 
 def run(
@@ -62,11 +68,11 @@ def run(
 
         try:
             whole = Legs(order, limits, Path(folder), stream, tick).run(part)
+            return _run_of(order, stream, whole, all_files=part.files is None)
         except child.NotStarted as error:
             raise TestsNotRun(problem=str(error)) from error
         finally:
             stream.close()
-    return _run_of(order, stream, whole, all_files=part.files is None)
 
 
 def _run_of(order: Order, stream: Stream, whole: Whole, *, all_files: bool) -> Run:
@@ -85,9 +91,10 @@ def _run_of(order: Order, stream: Stream, whole: Whole, *, all_files: bool) -> R
             raise TestsNotRun(problem=f"no tests were found in {order.project}{chosen}")
         if code not in account.ALL_RUN or whole.why:
             raise TestsNotRun(problem=_why(order, whole))
-    layout = Layout(order.project, Path(session["rootdir"]), session["libraries"], session["environment"])
+    libraries, tests = session["libraries"], account.files_of_tests(stream.collected)
+    layout = Layout(order.project, Path(session["rootdir"]), libraries, session["environment"], tests)
     not_run = stream.not_run()
-    stopped = bool(end and end["stopped"])
+    stopped = whole.asked_for or bool(end and end["stopped"])
     finished = account.is_whole(stream, whole) and not (stopped or not_run)
     findings = Findings(
         outcomes=stream.outcomes,
@@ -99,7 +106,9 @@ def _run_of(order: Order, stream: Stream, whole: Whole, *, all_files: bool) -> R
         filtered=filtered,
         facts=account.facts_of(stream, session, whole, finished=finished),
     )
-    return Run(findings, layout, ended.interrupted, crashed=not (finished or stopped or ended.interrupted))
+    alone = (*(["-n0"] if session["workers"] else []), *(["--no-cov"] if session["coverage"] else []))
+    crashed = not (finished or stopped or ended.interrupted)
+    return Run(findings, layout, ended.interrupted, crashed, alone, frozenset(stream.sudden))
 
 
 def _why(order: Order, whole: Whole) -> str:

@@ -7,14 +7,13 @@ it looks at (other than their `__str__`), or keep a frame alive.
 from __future__ import annotations
 
 import ast
-import functools
-import inspect
 import linecache
-import sys
 import types
-from typing import Any, Callable, Iterator, List, Sequence, Tuple
+from typing import Any, Iterator, List, Tuple
 
-import dispatcher_words  # beside this file
+import dispatcher_calls  # beside this file
+import dispatcher_words
+from dispatcher_calls import quietly
 
 Where = Tuple[types.FrameType, int]
 Frame = List[Any]
@@ -23,10 +22,7 @@ Frame = List[Any]
 MAX_TEXT = 4000
 MAX_LINE = 200
 FIRST_FRAMES, LAST_FRAMES = 10, 40
-MAX_CALLS = 8
 _MAX_CHAIN = 5
-_MAX_CHASE = 3
-_trees: dict[str, ast.Module | None] = {}
 
 
 def describe(excinfo: Any, node: Any) -> dict[str, Any]:
@@ -37,10 +33,21 @@ def describe(excinfo: Any, node: Any) -> dict[str, Any]:
     `type` and `bases` (names, with their module unless it is builtins), `message` (with its notes), `frames`
     (outermost first: path, line, function, source line), `chain` (causes, nearest first, then what an exception
     group held besides: type, message, place), `sites` (frames of the project, innermost first: the failing
-    `statement`, and what it `calls` as [name, path], what it is probably about first).
+    `statement`, and what it `calls` as [name, path], what it is probably about first), and if there is such a
+    thing `kept` (an exception that a value in the statement keeps) and `empty` (the fixture that gave it None).
     """
-    found: dict[str, Any] | None = _quietly(_describe, excinfo, node)
+    with dispatcher_words.without(secrets(excinfo)):
+        found: dict[str, Any] | None = quietly(_describe, excinfo, node)
     return found or {}
+
+
+def secrets(excinfo: Any) -> list[str]:
+    """Return the values of variables on an exception's way that are secrets, as far as their names tell."""
+    found: list[str] = []
+    for frame, _ in _bounded(list(walk(excinfo.tb))):
+        if "site-packages" not in frame.f_code.co_filename:
+            found += quietly(list, dispatcher_words.secrets_of(frame.f_locals)) or []
+    return found
 
 
 def _describe(excinfo: Any, node: Any) -> dict[str, Any]:
@@ -48,35 +55,48 @@ def _describe(excinfo: Any, node: Any) -> dict[str, Any]:
     if type(error).__name__ in ("CollectError", "ConftestImportFailure"):
         error = error.__cause__ or getattr(error, "cause", None) or error  # what pytest has wrapped
     traceback = error.__traceback__ if error is not excinfo.value else excinfo.tb
-    raw = list(_walk(traceback))
+    raw = list(walk(traceback))
     others: list[BaseException] = []
     while getattr(error, "exceptions", None) and type(error).__name__.endswith("ExceptionGroup"):
         others += [error, *error.exceptions[1:]]
         error = error.exceptions[0]
-        raw += list(_walk(error.__traceback__))
+        raw += list(walk(error.__traceback__))
     frames = [_frame(frame, line) for frame, line in _bounded(raw)]
+    place = _place_of_syntax_error(error) or quietly(_place_of_example, error)
+    if place:
+        frames.append(place)
+    kinds = [type(error)]
+    raised = quietly(_raised_in_example, error)
+    if raised is not None:  # what the code has raised says more than that an example has raised something
+        error = raised
+        kinds.append(type(error))
+        inner = list(walk(error.__traceback__))
+        raw += inner
+        frames += [_frame(frame, line) for frame, line in _bounded(inner)]
     sites: list[dict[str, Any]] = []
     found = {
         "type": _type_name(type(error)),
-        "bases": [_type_name(base) for base in type(error).__mro__[1:-1]][:12],
+        "bases": [_type_name(base) for base in (*kinds[:-1], *kinds[-1].__mro__[1:-1])][:12],
         "message": _message(error),
         "frames": frames,
         "chain": _chain(error) + [_link(other) for other in others[:_MAX_CHAIN]],
         "sites": sites,
     }
-    place = _place_of_syntax_error(error) or _quietly(_place_of_example, error)
-    if place:
-        frames.append(place)
+    fixtures = quietly(dispatcher_calls.fixtures_of, node) or {}
     for frame, line in reversed(raw):
         path = frame.f_code.co_filename
         if path.startswith(root) and "site-packages" not in path and len(sites) < 3:
-            site = _quietly(_site, frame, line)
+            site = quietly(dispatcher_calls.site, frame, line, fixtures)
             if site:
+                kept = [quietly(_kept, frame.f_locals.get(name)) for name in site.pop("names") if name != "self"]
+                about = {"kept": next(filter(None, kept), None), "empty": site.pop("empty")}
+                found.update({name: said for name, said in about.items() if said and name not in found})
                 sites.append(site)
     return found
 
 
-def _walk(traceback: types.TracebackType | None) -> Iterator[Where]:
+def walk(traceback: types.TracebackType | None) -> Iterator[Where]:
+    """Yield the frames of a traceback with their lines, outermost first."""
     while traceback is not None:
         yield traceback.tb_frame, traceback.tb_lineno
         traceback = traceback.tb_next
@@ -88,8 +108,8 @@ def _bounded(raw: list[Where]) -> list[Where]:
 
 def _frame(frame: types.FrameType, line: int) -> Frame:
     code = frame.f_code
-    text = _quietly(linecache.getline, code.co_filename, line or 0, frame.f_globals) or ""
-    return [code.co_filename, line or 0, _qualified(code), dispatcher_words.head(text.strip(), MAX_LINE)]
+    text = quietly(linecache.getline, code.co_filename, line or 0, frame.f_globals) or ""
+    return [code.co_filename, line or 0, qualified(code), dispatcher_words.head(text.strip(), MAX_LINE)]
 
 
 def _place_of_syntax_error(error: BaseException) -> Frame | None:
@@ -104,9 +124,16 @@ def _place_of_syntax_error(error: BaseException) -> Frame | None:
 
 
 def _example(error: Any) -> tuple[Any, Any, Any] | None:
-    """Return the failed example of a doctest, with the doctest and what it printed, or None."""
+    """Return the failed example of a doctest, with the doctest and what it printed (None: it raised), or None."""
     first = getattr(error, "failures", [error])[0]
-    return (first.example, first.test, first.got) if type(first).__name__ == "DocTestFailure" else None
+    if type(first).__name__ not in ("DocTestFailure", "UnexpectedException"):
+        return None
+    return first.example, first.test, getattr(first, "got", None)
+
+
+def _raised_in_example(error: Any) -> BaseException | None:
+    first = getattr(error, "failures", [error])[0]
+    return first.exc_info[1] if type(first).__name__ == "UnexpectedException" else None
 
 
 def _place_of_example(error: BaseException) -> Frame | None:
@@ -114,7 +141,9 @@ def _place_of_example(error: BaseException) -> Frame | None:
     if found is None:
         return None
     example, test, _ = found
-    function = test.name.rpartition(".")[2] if str(test.filename).endswith(".py") else "<module>"
+    module = str(test.globs.get("__name__", ""))
+    documented = test.name[len(module) + 1 :] if test.name.startswith(module + ".") else test.name.rpartition(".")[2]
+    function = documented if str(test.filename).endswith(".py") and test.name != module else "<module>"
     return [
         str(test.filename),
         (test.lineno or 0) + example.lineno + 1,
@@ -130,9 +159,9 @@ def _type_name(kind: type) -> str:
 
 
 def _message(error: BaseException) -> str:
-    message: str | None = _quietly(str, error)
-    example = _quietly(_example, error)
-    if example is not None:
+    message: str | None = quietly(str, error)
+    example = quietly(_example, error)
+    if example is not None and example[2] is not None:
         wanted, got = example[0].want.strip(), str(example[2]).strip()
         message = f">>> {example[0].source.strip()}: expected {wanted}, got {got}"
     if type(error).__name__ == "FixtureLookupError":
@@ -157,175 +186,38 @@ def _chain(error: BaseException | None) -> list[dict[str, Any]]:
 
 
 def _link(error: BaseException) -> dict[str, Any]:
-    walked = list(_walk(error.__traceback__))
+    walked = list(walk(error.__traceback__))
     place = _frame(*walked[-1])[:3] if walked else ["", 0, ""]
     return {"type": _type_name(type(error)), "message": dispatcher_words.head(_message(error), 500), "place": place}
 
 
-# What the failing statement calls
+def _kept(value: Any) -> dict[str, Any] | None:
+    """Return the exception that an object keeps, as the results of test clients and command runners do.
 
-
-def _site(frame: types.FrameType, line: int) -> dict[str, Any] | None:
-    """Return the statement that a frame is in, and what it calls."""
-    code = frame.f_code
-    function, statement = _find(code.co_filename, line, frame.f_globals)
-    if statement is None:
+    What `pytest.raises` and `assertRaises` give keep one that was asked for, and mocks one that they are to raise.
+    """
+    kind = type(value)
+    if value is None or issubclass(kind, type) or kind.__module__.startswith(("_pytest", "unittest", "mock")):
         return None
-    lines = range(statement.lineno, min(getattr(statement, "end_lineno", line), statement.lineno + 9) + 1)
-    source = [linecache.getline(code.co_filename, n, frame.f_globals) for n in lines]
-    calls = _Calls(frame, function)
-    for expression in _expressions(statement):
-        calls.collect(expression, line)
-    return {
-        "statement": dispatcher_words.head(" ".join("".join(source).split()), 500),
-        "calls": calls.found[:MAX_CALLS],
-    }
+    for part in object.__getattribute__(value, "__dict__").values():
+        if issubclass(type(part), Exception) and part.__traceback__ is not None:
+            walked = list(walk(part.__traceback__))
+            frames = [_frame(frame, line) for frame, line in _bounded(walked)]
+            return {
+                "type": _type_name(type(part)),
+                "message": dispatcher_words.head(_message(part), 500),
+                "frames": frames,
+            }
+    return None
 
 
-def _find(path: str, line: int, module_globals: dict[str, Any]) -> tuple[ast.AST | None, ast.stmt | None]:
-    """Return the innermost function and the innermost statement that hold a line."""
-    tree = _tree(path, module_globals)
-    function = statement = None
-    body: list[Any] = list(tree.body) if tree else []
-    while body:
-        holder = None
-        for node in body:
-            first = min([node.lineno] + [d.lineno for d in getattr(node, "decorator_list", ())])
-            if first <= line <= getattr(node, "end_lineno", node.lineno):
-                holder = node
-        if holder is None:
-            break
-        if isinstance(holder, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            function = holder
-        statement = holder
-        body = [n for n in ast.iter_child_nodes(holder) if isinstance(n, (ast.stmt, ast.ExceptHandler))]
-    return function, statement
-
-
-def _tree(path: str, module_globals: dict[str, Any] | None) -> ast.Module | None:
-    if path not in _trees:
-        source = "".join(linecache.getlines(path, module_globals))
-        _trees[path] = _quietly(ast.parse, source)
-    return _trees[path]
-
-
-def _expressions(statement: ast.stmt) -> Sequence[ast.AST]:
-    """Return what to look for calls in, what the statement is about first."""
-    if isinstance(statement, ast.Assert):
-        return [statement.test]
-    if isinstance(statement, (ast.With, ast.AsyncWith)):  # `with pytest.raises(...)`: what it holds
-        return [*statement.body, *[item.context_expr for item in statement.items]]
-    if isinstance(statement, (ast.For, ast.AsyncFor)):
-        return [statement.iter]
-    if isinstance(statement, (ast.If, ast.While)):
-        return [statement.test]
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return list(statement.decorator_list)
-    return [statement]
-
-
-class _Calls:
-    """What a statement calls: [name, path] of each function, in the order found."""
-
-    def __init__(self, frame: types.FrameType, function: ast.AST | None) -> None:
-        self.frame = frame
-        self.function = function
-        self.found: list[list[str]] = []
-
-    def collect(self, expression: ast.AST, line: int, depth: int = 0) -> None:
-        """Add what an expression calls, outermost first, then what made the variables that it uses."""
-        names = []
-        level = [expression]
-        while level:
-            for node in level:
-                if isinstance(node, ast.Call):
-                    self._add(node.func)
-                elif isinstance(node, ast.Attribute):
-                    self._add(node, only_properties=True)
-                elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                    names.append(node.id)
-            level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if self.function is None or depth >= _MAX_CHASE:
-            return
-        for name in dict.fromkeys(names):
-            made_by = _assignment(self.function, name, line)
-            if made_by is not None and made_by.value is not None:
-                self.collect(made_by.value, made_by.lineno, depth + 1)
-
-    def _add(self, target: ast.AST, only_properties: bool = False) -> None:
-        thing = _quietly(_resolve, target, self.frame, only_properties)
-        path, name = _where(thing) if thing is not None else (None, None)
-        if path and name and [name, path] not in self.found:
-            self.found.append([name, path])
-
-
-def _assignment(function: ast.AST, name: str, line: int) -> ast.Assign | ast.AnnAssign | None:
-    """Return the last assignment to a local variable before a line."""
-    found = None
-    for node in ast.walk(function):
-        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None or node.lineno >= line:
-            continue
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if any(isinstance(part, ast.Name) and part.id == name for target in targets for part in ast.walk(target)):
-            found = node if found is None or node.lineno > found.lineno else found
-    return found
-
-
-def _resolve(node: ast.AST, frame: types.FrameType, only_properties: bool = False) -> Any:
-    """Return the function or class that an expression names; None when that cannot be said without running code."""
-    if isinstance(node, ast.Name):
-        scopes = (frame.f_locals, frame.f_globals, frame.f_builtins)
-        return next((scope[node.id] for scope in scopes if node.id in scope), None)
-    if isinstance(node, ast.Call):
-        made = _resolve(node.func, frame)
-        return made if isinstance(made, type) else None
-    if not isinstance(node, ast.Attribute):
-        return None
-    base = _resolve(node.value, frame)
-    found = None if base is None else _attribute(base, node, of_instance=isinstance(node.value, ast.Call))
-    return found if not only_properties or isinstance(found, (property, functools.cached_property)) else None
-
-
-def _attribute(base: Any, node: Any, of_instance: bool) -> Any:
-    """Return what an attribute is, as its holder's class or module has it."""
-    if isinstance(base, types.ModuleType):
-        return base.__dict__.get(node.attr)
-    holder = base if isinstance(base, type) or of_instance else type(base)
-    return inspect.getattr_static(holder, node.attr, None)
-
-
-def _where(thing: Any) -> tuple[str | None, str | None]:
-    """Return the file and the qualified name of a function or a class."""
-    for _ in range(10):
-        if isinstance(thing, (staticmethod, classmethod, types.MethodType)):
-            thing = thing.__func__
-        elif isinstance(thing, property):
-            thing = thing.fget
-        elif isinstance(thing, (functools.partial, functools.cached_property)):
-            thing = thing.func
-        elif isinstance(thing, (types.FunctionType, type)) and "__wrapped__" in vars(thing):
-            thing = vars(thing)["__wrapped__"]
-        elif hasattr(type(thing), "__wrapped__"):
-            thing = inspect.getattr_static(thing, "__wrapped__")
-        else:
-            break
-    if isinstance(thing, types.FunctionType):
-        return thing.__code__.co_filename, thing.__qualname__
-    if isinstance(thing, type):
-        module = sys.modules.get(thing.__module__)
-        return getattr(module, "__file__", None), thing.__qualname__
-    # lru_cache and its like are objects that keep the function.
-    wrapped = getattr(thing, "__wrapped__", None) if type(thing).__module__ == "functools" else None
-    return _where(wrapped) if wrapped is not None else (None, None)
-
-
-def _qualified(code: types.CodeType) -> str:
+def qualified(code: types.CodeType) -> str:
     """Return a function's name with its classes; the code tells it from Python 3.11 on, before that the source."""
     name = getattr(code, "co_qualname", None)
     if name is not None:
         return str(name)
-    tree = _trees.get(code.co_filename) or _tree(code.co_filename, None)
-    path = _quietly(_path_to, tree, code.co_name, code.co_firstlineno) if tree else None
+    tree = dispatcher_calls.tree_of(code.co_filename, None)
+    path = quietly(_path_to, tree, code.co_name, code.co_firstlineno) if tree else None
     return path or code.co_name
 
 
@@ -343,11 +235,3 @@ def _path_to(tree: ast.Module, name: str, line: int) -> str | None:
             else:
                 waiting.append((child, prefix))
     return None
-
-
-def _quietly(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function returns, or None: what is looked at belongs to the tests, and may do anything."""
-    try:
-        return function(*arguments)
-    except Exception:
-        return None

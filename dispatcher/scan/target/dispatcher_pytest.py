@@ -21,7 +21,7 @@ import contextlib
 import os
 import platform
 import sys
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterable, Iterator
 
 # These lie beside this file, whose folder is on the path while this is loaded.
 import dispatcher_failure
@@ -51,9 +51,11 @@ def begin(control: Control) -> None:
 
     `stream`: the file to append to. `files`: paths, relative to pytest's root folder, to collect instead of
     what the arguments say; None for all. `ignore`: paths not to be collected. `done`: items not to be run, as
-    `dispatcher_words.same` gives them. `redact`: a file (see dispatcher_words). `signal` (0 for none), `limit` and
-    `stacks`: see dispatcher_overdue.
+    `dispatcher_words.same` gives them, and how many of each. `only`: the items to be run, None for all. `maxfail`: in place of the option, if not 0. `redact`: a file (see dispatcher_words). `signal` (0 for none), `limit` and
+    `stacks`: see dispatcher_overdue. `evidence`: see dispatcher_evidence, None for a first pass.
     """
+    if control["evidence"]:
+        import dispatcher_evidence  # noqa: F401 - now, while its folder is on the path
     _controls.append(control)
 
 
@@ -83,6 +85,9 @@ def _register(kind: Any, config: Any, control: Control) -> None:
     with contextlib.suppress(OSError):  # a worker on another machine has no such file
         writer = dispatcher_stream.Writer(control["stream"])
         config.pluginmanager.register(kind(config, control, writer), "dispatcher")
+        if control["evidence"]:
+            evidence = sys.modules["dispatcher_evidence"].Evidence(config, control["evidence"], writer)
+            config.pluginmanager.register(evidence, "dispatcher-evidence")
 
 
 def _narrow(config: Any, control: Control) -> None:
@@ -110,15 +115,25 @@ class _Leg:
 
     def __init__(self, config: Any, control: Control, writer: dispatcher_stream.Writer) -> None:
         self.config = config
-        self.done = set(control["done"])
+        self.done: dict[str, int] = dict(control["done"])
+        self.only = None if control["only"] is None else set(control["only"])
         self.stream = writer
+        if control["maxfail"]:
+            config.option.maxfail = control["maxfail"]
         if control["signal"]:
             dispatcher_overdue.begin(control)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        if self.only is not None:
+            items[:] = [item for item in items if dispatcher_words.same(item.nodeid) in self.only]
         if self.done:
-            items[:] = [item for item in items if dispatcher_words.same(item.nodeid) not in self.done]
+            items[:] = [item for item in items if not self._is_done(dispatcher_words.same(item.nodeid))]
+
+    def _is_done(self, test: str) -> bool:
+        left = self.done.get(test, 0)
+        self.done[test] = left - 1
+        return left > 0
 
     def pytest_collectstart(self, collector: Any) -> None:
         if isinstance(collector, pytest.File):
@@ -148,6 +163,7 @@ class _Worker(_Leg):
         report = outcome.get_result()
         if report.failed and call.excinfo is not None:
             report.dispatcher = dispatcher_failure.describe(call.excinfo, item)
+            report.dispatcher_secrets = dispatcher_failure.secrets(call.excinfo)
 
     def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
         if report.when == "collect":
@@ -167,6 +183,7 @@ class _Recorder(_Leg):
         super().__init__(config, control, writer)
         self.control = control
         self.open_items: dict[str, tuple[str, float]] = {}
+        self.held: list[tuple[Any, str]] = []
         self.collected = False
         writer.write(
             {
@@ -177,6 +194,7 @@ class _Recorder(_Leg):
                 "rootdir": str(config.rootpath),
                 "positional": [str(arg) for arg in getattr(config.option, "file_or_dir", ())],
                 "workers": getattr(config.option, "dist", "no") != "no",
+                "coverage": config.pluginmanager.hasplugin("_cov"),
                 "most": getattr(config.option, "maxfail", 0) or 0,
                 "libraries": _libraries(),
                 "environment": sys.prefix,
@@ -201,6 +219,7 @@ class _Recorder(_Leg):
             self.stream.write({"t": "collected", "ids": ids})
 
     def pytest_collectreport(self, report: Any) -> None:
+        self._release()
         if report.failed:
             self._failed(report, "collect")
         elif not report.result:
@@ -211,7 +230,7 @@ class _Recorder(_Leg):
     def pytest_runtest_logreport(self, report: Any) -> None:
         when = report.when
         if when not in ("setup", "call", "teardown"):  # xdist tells of a worker that has crashed
-            self._failed(report, "call")
+            self._tell(report, "call", ())
             self.stream.write(f'["failed",{dispatcher_stream.encode(report.nodeid)},0]')
             return
         if when == "setup":
@@ -222,6 +241,7 @@ class _Recorder(_Leg):
             outcome = _call_outcome(report)
         else:
             outcome = "error" if report.failed else None
+        self._release()
         if report.failed:
             self._failed(report, when)
         nodeid = report.nodeid
@@ -238,11 +258,30 @@ class _Recorder(_Leg):
     def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
         # With xdist the controller's reports come with their details.
         when = getattr(report, "when", None) or "collect"
-        self.stream.write(
-            {"t": "detail", "id": report.nodeid, "when": when, **dispatcher_failure.describe(call.excinfo, node)}
-        )
+        detail = dispatcher_failure.describe(call.excinfo, node)
+        self._release(dispatcher_failure.secrets(call.excinfo))
+        self.stream.write({"t": "detail", "id": report.nodeid, "when": when, **detail})
 
     def _failed(self, report: Any, when: str) -> None:
+        """Keep a failed report until it is known which secrets were in sight; pytest tells of the exception next."""
+        if hasattr(report, "dispatcher"):  # a worker has told
+            self._tell(report, when, getattr(report, "dispatcher_secrets", ()))
+        else:
+            self.held.append((report, when))
+
+    def _release(self, secrets: Iterable[str] = ()) -> None:
+        """Write what was kept."""
+        while self.held:
+            self._tell(*self.held.pop(0), secrets)
+
+    def _tell(self, report: Any, when: str, secrets: Iterable[str]) -> None:
+        with dispatcher_words.without(secrets):
+            self.stream.write(self._record(report, when))
+        detail = getattr(report, "dispatcher", None)
+        if detail is not None:
+            self.stream.write({"t": "detail", "id": report.nodeid, "when": when, **detail})
+
+    def _record(self, report: Any, when: str) -> dict[str, Any]:
         record = {"t": "fail", "id": report.nodeid, "when": when, "text": _text_of(report.longrepr)}
         context = getattr(report, "context", None)
         if context is not None:
@@ -250,10 +289,7 @@ class _Recorder(_Leg):
             record["subtest"] = dispatcher_words.head(said, 200)
         for name, text in getattr(report, "sections", ()):
             record.setdefault("sections", []).append([name[:60], dispatcher_words.tail(text, MAX_TEXT)])
-        self.stream.write(record)
-        detail = getattr(report, "dispatcher", None)
-        if detail is not None:
-            self.stream.write({"t": "detail", "id": report.nodeid, "when": when, **detail})
+        return record
 
     # Around it
 
@@ -267,10 +303,12 @@ class _Recorder(_Leg):
             self.stream.write(record)
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        self._release()
         self.stream.write({"t": "interrupt", "why": f"{excinfo.typename}: {excinfo.value}".rstrip(": ")[:200]})
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:
+        self._release()
         stopped = str(getattr(session, "shouldfail", "") or getattr(session, "shouldstop", "") or "")
         self.stream.write({"t": "end", "exit": int(exitstatus), "stopped": stopped})
 

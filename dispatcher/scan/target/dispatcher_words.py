@@ -5,15 +5,23 @@ Standard library only, Python 3.8 and later.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
-from typing import Any, Callable, List
+from typing import Any, Callable, Iterable, Iterator, List
 
 _MARGIN = 5000
 """Characters at a cut that are thrown away after the secrets are: more than the longest secret has, a private key."""
 
-_redact: List[Callable[[str], str]] = []
+# A variable of such a name holds a secret, or holds one if its value looks like a key: there are tokens of other kinds.
+_SECRET = ("SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "PASSPHRASE")
+_PERHAPS = ("TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY", "ACCESS_KEY", "AUTH")
+_KEY_LIKE = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^\s\'\"]{12,}")
+_SHORTEST, _LONGEST, _MOST_NAMES = 6, 4000, 200
+
+_also: List[str] = []
+_redactor: List[Callable[..., str]] = []
 
 
 def begin(path: str) -> None:
@@ -21,12 +29,42 @@ def begin(path: str) -> None:
     spec: Any = importlib.util.spec_from_file_location("dispatcher_redact", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    _redact[:] = [module.Redactor(os.environ).text]
+    _redactor[:] = [module.Redactor(os.environ).text, module.replaced]
 
 
 def clean(text: str) -> str:
     """Return a text without secrets."""
-    return _redact[0](text) if _redact else text
+    if not _redactor:
+        return text
+    for secret in _also:
+        text = _redactor[1](text, secret, "[redacted]")
+    return str(_redactor[0](text))
+
+
+@contextlib.contextmanager
+def without(secrets: Iterable[str]) -> Iterator[None]:
+    """Take some more texts for secrets, for a while; what is done meanwhile must not do this again."""
+    _also[:] = sorted(set(secrets), key=len, reverse=True)
+    try:
+        yield
+    finally:
+        _also.clear()
+
+
+def secrets_of(variables: Any) -> Iterator[str]:
+    """Yield the secrets among some variables, as far as their names tell."""
+    for name in list(variables)[:_MOST_NAMES]:
+        value = variables[name]
+        text = value.decode("ascii", "ignore") if type(value) is bytes else value
+        if type(text) is str and _SHORTEST <= len(text) <= _LONGEST and _is_secret(name, text):
+            yield text
+
+
+def _is_secret(name: str, value: str) -> bool:
+    upper = str(name).upper()
+    if any(word in upper for word in _SECRET):
+        return True
+    return any(word in upper for word in _PERHAPS) and _KEY_LIKE.fullmatch(value) is not None
 
 
 def same(nodeid: str) -> str:

@@ -1,0 +1,1 @@
+"""Reports of tests that ran elsewhere, read as the records that our plugin writes."""

@@ -1,0 +1,130 @@
+"""The second pass: some items are run again, and for each is written down what it executed and what it compared.
+
+Standard library and pytest (7 and later) only, Python 3.8 and later. Lines, by `t`: `function` (a number, its file,
+qualified name, first and last line), `traced` (an item, the numbers of the functions that it executed, and lines by
+file: of items that failed before, and of all where that is cheap), `values` (an item, what was compared, and the variables of the project's frames), `hooks` (which were used).
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import types
+import unittest.case
+from typing import Any, Dict, Iterator, List
+
+import dispatcher_failure
+import dispatcher_trace
+import dispatcher_values
+import dispatcher_words
+import pytest
+from _pytest.assertion import rewrite
+
+# Reports that the first pass has written, and this one would overwrite.
+_REPORTS = ("xmlpath", "report_log", "htmlpath", "json_report_file")
+
+
+class Evidence:
+    """Runs the items of `wanted["failing"]` and `wanted["passing"]`, in that order, until `wanted["seconds"]` are over."""
+
+    def __init__(self, config: Any, wanted: Dict[str, Any], writer: Any) -> None:
+        for name in _REPORTS:
+            if hasattr(config.option, name):
+                setattr(config.option, name, None)
+        self.own = dispatcher_trace.Own(wanted["own"], wanted["foreign"], wanted["copies"])
+        self.failing = set(wanted["failing"])
+        self.place = {test: n for n, test in enumerate([*wanted["failing"], *wanted["passing"]])}
+        self.seconds = wanted["seconds"]
+        self.until: float | None = None
+        self.stream = writer
+        self.tracer = dispatcher_trace.tracer(self.own)
+        self.numbers: dict[int, tuple[int, types.CodeType]] = {}
+        self.comparison: Any = None
+        writer.write({"t": "hooks", "name": self.tracer.name})
+        self._do_not_trace(rewrite, "_saferepr")
+        self._do_not_trace(rewrite, "_call_reprcompare")
+        self._do_not_trace(unittest.case, "safe_repr")
+
+    def _do_not_trace(self, module: Any, name: str) -> None:
+        """Leave out what is executed to say what a failed assertion has compared: no passing test does that."""
+        function = getattr(module, name, None)
+        if function is None:
+            return
+
+        @functools.wraps(function)
+        def untraced(*arguments: Any, **keywords: Any) -> Any:
+            self.tracer.off()
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                self.tracer.on()
+
+        setattr(module, name, untraced)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: List[Any]) -> None:
+        last = len(self.place)
+        chosen = [item for item in items if dispatcher_words.same(item.nodeid) in self.place]
+        items[:] = sorted(chosen, key=lambda item: self.place.get(dispatcher_words.same(item.nodeid), last))
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
+        self.until = self.until or time.monotonic() + self.seconds
+        test = dispatcher_words.same(item.nodeid)
+        self.comparison = None
+        began = time.process_time()
+        self.tracer.begin(lines=test in self.failing or self.tracer.lines_are_cheap)
+        yield
+        codes, lines = self.tracer.end()
+        functions = [self._number(code) for code in codes]
+        record: Dict[str, Any] = {"t": "traced", "id": item.nodeid, "functions": functions}
+        record["lines"] = {path: sorted(numbers) for path, numbers in lines.items()}
+        record["cpu"] = round(time.process_time() - began, 5)
+        self.stream.write(record)
+        if time.monotonic() >= self.until:
+            item.session.shouldstop = "the time for evidence was up"
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self) -> Iterator[None]:
+        self.tracer.on()
+        yield
+        self.tracer.off()  # what is executed to report a failure is none of the test's
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_call(self) -> Iterator[None]:
+        self.tracer.on()
+        yield
+        self.tracer.off()
+
+    def _number(self, code: types.CodeType) -> int:
+        known = self.numbers.get(id(code))
+        if known is None:
+            known = self.numbers[id(code)] = len(self.numbers), code  # which keeps it: no other gets its id
+            ends = [line for *_, line in _lines(code)]
+            last = max(ends, default=code.co_firstlineno)
+            name = dispatcher_failure.qualified(code)
+            where = {"path": code.co_filename, "name": name, "line": code.co_firstlineno, "last": last}
+            self.stream.write({"t": "function", "n": known[0], **where})
+        return known[0]
+
+    def pytest_assertrepr_compare(self, op: str, left: Any, right: Any) -> None:
+        self.comparison = {"left": dispatcher_values.shown(left), "op": op, "right": dispatcher_values.shown(right)}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_exception_interact(self, call: Any, report: Any) -> None:
+        if getattr(report, "when", None) not in ("setup", "call"):
+            return
+        frames = list(dispatcher_failure.walk(call.excinfo.tb))
+        with dispatcher_words.without(dispatcher_failure.secrets(call.excinfo)):
+            compared = self.comparison or dispatcher_values.compared(frames)
+            compared = compared and {key: dispatcher_words.clean(words) for key, words in compared.items()}
+            values = dispatcher_values.of(frames, self.own)
+        self.stream.write({"t": "values", "id": report.nodeid, "compared": compared, "frames": values})
+
+
+def _lines(code: types.CodeType) -> Iterator[Any]:
+    if hasattr(code, "co_lines"):  # from Python 3.10 on
+        return (entry for entry in code.co_lines() if entry[2] is not None)
+    import dis
+
+    return iter(list(dis.findlinestarts(code)))

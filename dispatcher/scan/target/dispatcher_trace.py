@@ -1,0 +1,164 @@
+"""Which functions of the project a test executes, and which lines: the cheapest hooks that an interpreter has.
+
+Standard library only, Python 3.8 and later. From Python 3.12 on `sys.monitoring`, which a suite's own tracer and
+coverage do not notice. Before that the profiler in C (`_lsprof`) for functions, and `sys.settrace` for lines, unless
+somebody else traces already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import cProfile
+import sys
+import threading
+import types
+from typing import Any, Callable, Dict, Iterable, List, Set, Tuple
+
+Lines = Dict[str, Set[int]]
+
+
+class Own:
+    """Tells the project's files from others. `own` and `copies` are prefixes of paths, `foreign` lie inside `own`."""
+
+    def __init__(self, own: list[str], foreign: list[str], copies: list[str]) -> None:
+        self.own, self.foreign, self.copies = tuple(own), tuple(foreign), tuple(copies)
+        self.known: dict[str, bool] = {}
+
+    def __call__(self, path: str) -> bool:
+        known = self.known.get(path)
+        if known is None:
+            known = path.startswith(self.copies) or (
+                path.startswith(self.own) and not path.startswith(self.foreign) and "site-packages" not in path
+            )
+            self.known[path] = known
+        return known
+
+
+# A tracer is begun and ended for each item, and is on only while the item's own phases run.
+def tracer(own: Own) -> _Monitoring | _Profiling:
+    """Return the tracer for this interpreter."""
+    if sys.version_info >= (3, 12):
+        with contextlib.suppress(ValueError, RuntimeError):  # every tool id is taken
+            return _Monitoring(own)
+    return _Profiling(own)
+
+
+class _Monitoring:
+    """`sys.monitoring`: code of others is heard of once, code of the project at each call."""
+
+    name = "sys.monitoring"
+    lines_are_cheap = True
+
+    def __init__(self, own: Own) -> None:
+        self.monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+        self.tool = next(n for n in (4, 3, 5) if self.monitoring.get_tool(n) is None)
+        self.monitoring.use_tool_id(self.tool, "dispatcher")
+        self.own = own
+        self.codes: dict[int, types.CodeType] = {}
+        self.seen: set[int] = set()
+        self.lines: Lines = {}
+        events = self.monitoring.events
+        self.monitoring.register_callback(self.tool, events.PY_START, self._hears())
+        self.monitoring.register_callback(self.tool, events.LINE, self._line)
+        self.by_lines = {False: events.PY_START, True: events.PY_START | events.LINE}
+        self.events = events.PY_START
+
+    def begin(self, *, lines: bool) -> None:
+        self.events = self.by_lines[lines]
+        if lines:  # what was heard of once is heard of again
+            self.monitoring.restart_events()
+
+    def on(self) -> None:
+        self.monitoring.set_events(self.tool, self.events)
+
+    def off(self) -> None:
+        self.monitoring.set_events(self.tool, 0)
+
+    def end(self) -> Tuple[List[types.CodeType], Lines]:
+        found = [self.codes[key] for key in self.seen], self.lines.copy()
+        self.seen.clear()
+        self.lines.clear()
+        return found
+
+    def _hears(self) -> Callable[[types.CodeType, int], Any]:
+        codes, seen, own, disable = self.codes, self.seen, self.own, self.monitoring.DISABLE
+
+        def heard(code: types.CodeType, _offset: int) -> Any:
+            key = id(code)
+            if key in codes:
+                seen.add(key)
+            elif own(code.co_filename):
+                codes[key] = code  # which keeps it: no other code gets its id
+                seen.add(key)
+            else:
+                return disable
+            return None
+
+        return heard
+
+    def _line(self, code: types.CodeType, line: int) -> Any:
+        if self.own(code.co_filename):
+            self.lines.setdefault(code.co_filename, set()).add(line)
+        return self.monitoring.DISABLE
+
+
+class _Profiling:
+    """Before Python 3.12: a profiler in C, or for lines a tracer in Python."""
+
+    name = "cProfile and sys.settrace"
+    lines_are_cheap = False
+
+    def __init__(self, own: Own) -> None:
+        self.own = own
+        self.profile: Any = None
+        self.traced = False
+        self.threads: dict[int, types.CodeType] = {}
+        self.lines: Lines = {}
+
+    def begin(self, *, lines: bool) -> None:
+        self.profile = cProfile.Profile(subcalls=False, builtins=False)
+        self.traced = lines and sys.gettrace() is None
+
+    def on(self) -> None:
+        if sys.getprofile() is not None:  # somebody else profiles
+            return
+        threading.setprofile(self._in_thread)
+        if self.traced:
+            threading.settrace(self._call)
+            sys.settrace(self._call)
+        self.profile.enable()
+
+    def off(self) -> None:
+        with contextlib.suppress(Exception):
+            self.profile.disable()
+        if self.traced:
+            sys.settrace(None)
+            threading.settrace(None)
+        threading.setprofile(None)
+
+    def end(self) -> Tuple[List[types.CodeType], Lines]:
+        codes: Iterable[Any] = (entry.code for entry in self.profile.getstats())
+        found = {id(c): c for c in codes if isinstance(c, types.CodeType) and self.own(c.co_filename)}
+        found.update(self.threads)
+        lines = self.lines.copy()
+        self.threads.clear()
+        self.lines.clear()
+        return list(found.values()), lines
+
+    def _in_thread(self, frame: types.FrameType, event: str, _arg: Any) -> None:
+        if event == "call" and self.own(frame.f_code.co_filename):
+            self.threads[id(frame.f_code)] = frame.f_code
+
+    def _call(self, frame: types.FrameType, _event: str, _arg: Any) -> Any:
+        code = frame.f_code
+        if not self.own(code.co_filename):
+            return None
+        add = self.lines.setdefault(code.co_filename, set()).add
+        add(frame.f_lineno)
+
+        def line(frame: types.FrameType, event: str, _arg: Any) -> Any:
+            if event == "line":
+                add(frame.f_lineno)
+            return line
+
+        return line
