@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -66,6 +67,9 @@ def scan_command(
         find_project(), python, tuple(arguments or ()),
         group=not no_group, reruns=reruns, evidence=evidence, seconds=timeout, test_seconds=test_timeout,
     )  # fmt: skip
+    for option, given in (("--timeout", timeout), ("--test-timeout", test_timeout)):
+        if given is not None and not math.isfinite(given):
+            raise InvalidInput(what=f"{option} {given}", problem="must be a number of seconds; 0 means no limit")
     reports = [*(Report("JUnit", name) for name in junit), *(Report("reportlog", name) for name in reportlog)]
     if reports and asked != Asked(asked.project, group=asked.group):
         raise InvalidInput(

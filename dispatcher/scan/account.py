@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from dispatcher.domain.failure import BAD, Failure, file_of, function_of
 from dispatcher.scan import failures
@@ -38,8 +38,9 @@ def failures_of(stream: Records, layout: Layout) -> dict[str, Failure]:
             first.setdefault(test, (test, when))
     made: dict[str, Failure] = {}
     shown: Counter[str] = Counter()
+    shared = _Shared()
     for test, key in first.items():
-        made[test] = failures.make(*stream.failure(key), layout)
+        made[test] = shared.once(failures.make(*stream.failure(key), layout))
         shown[made[test]["cause"]] += 1
         # A task shows one of its failures, the first; what the others might be shown for has its bounds.
         if len(made) > _MOST_DETAILS and shown[made[test]["cause"]] > 1:
@@ -49,6 +50,28 @@ def failures_of(stream: Records, layout: Layout) -> dict[str, Failure]:
             told = {"id": test, "when": "call", "text": "it failed, and nothing more was reported"}
             made[test] = failures.make(told, None, layout)
     return made
+
+
+class _Shared:
+    """What thousands of failures of one cause have in common is kept once."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._places: dict[tuple[tuple[str, Any], ...], Any] = {}
+
+    def once(self, failure: Failure) -> Failure:
+        """Return a failure that shares its texts with others, its detail apart."""
+        known: dict[str, Any] = {}
+        for key, value in failure.items():
+            if isinstance(value, str):
+                known[key] = self._texts.setdefault(value, value)
+            elif isinstance(value, list):
+                known[key] = [self._texts.setdefault(text, text) for text in value]
+            elif key in ("place", "suspect") and isinstance(value, dict):
+                known[key] = self._places.setdefault(tuple(value.items()), value)
+            else:
+                known[key] = value
+        return cast(Failure, known)
 
 
 def files_of_tests(items: Sequence[str]) -> frozenset[str]:

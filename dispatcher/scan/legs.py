@@ -21,6 +21,9 @@ _BOOT = Path(__file__).with_name("target") / "dispatcher_boot.py"
 _ALWAYS = ("--continue-on-collection-errors",)
 _BREAKDOWNS = (0, 1, 3)
 """Exit codes of pytest's: all passed, some failed, and an error of its own."""
+_MOST_FRUITLESS = 3
+"""Legs in a row in which pytest breaks down at once: then it is not the items' doing."""
+
 MOST_CRASHES = 100
 """A suite that ends the interpreter more often than that is given up."""
 
@@ -65,7 +68,7 @@ class Legs:
         self._began = time.monotonic()
         self._seconds = self._cpu = 0.0
         self._ignore: list[str] = []
-        self._starved = self._maxfail = 0
+        self._starved = self._maxfail = self._fruitless = 0
         self._last_words: list[str] = []
 
     def run(self, part: Part) -> Whole:
@@ -178,7 +181,8 @@ class Legs:
         stream = self._stream
         end, test = stream.end or {}, stream.current()
         reason = end["stopped"] or stream.interrupt or self._has_workers() or end["exit"] not in _BREAKDOWNS
-        if reason or test is None or not stream.has_progressed():
+        self._fruitless = 0 if stream.has_progressed() else self._fruitless + 1
+        if reason or test is None or not stream.runs_items or self._fruitless > _MOST_FRUITLESS:
             return False
         last = self._last(ended, patience, test)
         self._fail([*crash.of_pytest(test, last), ["failed", test, 0]])

@@ -45,6 +45,7 @@ class Records:
 
     def __init__(self, redact: Text) -> None:
         self._redact = redact
+        self._ids: dict[str, str] = {}
         self.legs = 1
         self.session: dict[str, Any] | None = None
         self.no_pytest: str | None = None
@@ -91,6 +92,11 @@ class Records:
         """Tell whether any item has ended in this leg."""
         return self._next > 0
 
+    @property
+    def runs_items(self) -> bool:
+        """Tell whether pytest was asked to run what it collects."""
+        return bool(self.session and not self.session["dry"])
+
     def workers(self) -> dict[int, tuple[Literal["item", "file"], str]]:
         """Return what each of pytest-xdist's workers is busy with, by process id."""
         busy: dict[int, tuple[Literal["item", "file"], str]] = {
@@ -112,7 +118,8 @@ class Records:
 
     def id_of(self, test: str) -> str:
         """Return an item's id without its secrets and the addresses of objects."""
-        return re.sub(r" at 0x[0-9A-Fa-f]+", " at 0x", self._redact(test))
+        name = re.sub(r" at 0x[0-9A-Fa-f]+", " at 0x", self._redact(test))
+        return self._ids.setdefault(name, name)  # each is told of several times, and kept once
 
     def take(self, record: Any, kept: Kept | None = None) -> None:  # noqa: ANN401 - JSON, as our plugin writes it
         """Take in one record, which may be kept in a file; of those about one phase of one item the first counts."""

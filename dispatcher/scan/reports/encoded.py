@@ -41,6 +41,8 @@ class Encoded:
         self._last: tuple[int | None, int | None] | None = None
         self._waiting = 0
         self._begin = source.read(1024)
+        if not self._begin:
+            raise Refused("it is empty, and no JUnit report")
         encoding = _encoding(self._begin)
         self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
 

@@ -48,12 +48,14 @@ def read(source: BinaryIO, project: Path, take: Take, redact: Redact = str) -> N
     except Refused as error:
         raise InvalidInput(what=what, problem=str(error)) from error
     except SAXParseException as error:
-        problem = f"no well-formed XML: {error.getMessage()}{where(error)}"
-        raise InvalidInput(what=what, problem=problem) from error
+        problem = _ENDS.get(error.getMessage(), f"no well-formed XML: {error.getMessage()}")
+        raise InvalidInput(what=what, problem=problem + where(error)) from error
     except DefusedXmlException as error:
         problem = "it has a document type declaration or entities, which are refused"
         raise InvalidInput(what=what, problem=problem) from error
 
+
+_ENDS = dict.fromkeys(("no element found", "unclosed token", "unclosed CDATA section"), "no whole JUnit report: it ends too early")
 
 # Elements
 

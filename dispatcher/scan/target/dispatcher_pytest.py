@@ -43,6 +43,7 @@ _ALL_THE_WAY = {
     "stepwise": False,
     "stepwise_skip": False,
 }
+_DRY = ("collectonly", "setupplan", "setuponly", "showfixtures", "show_fixtures_per_test")
 _controls: list[Control] = []
 
 
@@ -194,6 +195,7 @@ class _Recorder(_Leg):
                 "rootdir": str(config.rootpath),
                 "positional": [str(arg) for arg in getattr(config.option, "file_or_dir", ())],
                 "workers": getattr(config.option, "dist", "no") != "no",
+                "dry": any(getattr(config.option, name, False) for name in _DRY),
                 "coverage": config.pluginmanager.hasplugin("_cov"),
                 "most": getattr(config.option, "maxfail", 0) or 0,
                 "libraries": _libraries(),

@@ -44,7 +44,7 @@ def tracer(own: Own) -> _Monitoring | _Profiling:
 
 
 class _Monitoring:
-    """`sys.monitoring`: code of others is heard of once, code of the project at each call."""
+    """`sys.monitoring`: each function and each line is heard of once in each test, and after that costs nothing."""
 
     name = "sys.monitoring"
     lines_are_cheap = True
@@ -60,13 +60,11 @@ class _Monitoring:
         events = self.monitoring.events
         self.monitoring.register_callback(self.tool, events.PY_START, self._hears())
         self.monitoring.register_callback(self.tool, events.LINE, self._line)
-        self.by_lines = {False: events.PY_START, True: events.PY_START | events.LINE}
-        self.events = events.PY_START
+        self.events = events.PY_START | events.LINE
 
     def begin(self, *, lines: bool) -> None:
-        self.events = self.by_lines[lines]
-        if lines:  # what was heard of once is heard of again
-            self.monitoring.restart_events()
+        del lines  # they come with the functions
+        self.monitoring.restart_events()
 
     def on(self) -> None:
         self.monitoring.set_events(self.tool, self.events)
@@ -84,15 +82,10 @@ class _Monitoring:
         codes, seen, own, disable = self.codes, self.seen, self.own, self.monitoring.DISABLE
 
         def heard(code: types.CodeType, _offset: int) -> Any:
-            key = id(code)
-            if key in codes:
-                seen.add(key)
-            elif own(code.co_filename):
-                codes[key] = code  # which keeps it: no other code gets its id
-                seen.add(key)
-            else:
-                return disable
-            return None
+            if own(code.co_filename):
+                codes[id(code)] = code  # which keeps it: no other code gets its id
+                seen.add(id(code))
+            return disable
 
         return heard
 
