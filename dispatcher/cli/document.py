@@ -40,7 +40,7 @@ def _failure(document: Task) -> None:
     """Print what a scan knows of a task's failures."""
     failure, detail = document["failure"], document.get("detail") or {}
     about = detail.get("failure", {})
-    render.line(f"\n## {text.one_line(failure['exception'])} in {failure['test']}\n")
+    render.line(f"\n## {text.one_line(failure['exception'])} in {text.one_line(failure['test'])}\n")
     _indented(str(about.get("message", failure["message"])).splitlines())
     if suspect := failure["suspect"]:
         function = "" if suspect["function"] == "<module>" else f"{suspect['function']}() in "
@@ -95,7 +95,7 @@ def _tests(tests: list[str], because: str) -> None:
     if len(tests) > 1:
         render.line(f"These {len(tests)} tests are one task because {because}.\n")
     for test in tests[:_MOST_TESTS]:
-        render.line(f"- {test}")
+        render.line(f"- {text.one_line(test)}")
     if len(tests) > _MOST_TESTS:
         render.line(f"- and {len(tests) - _MOST_TESTS:,} more ('show --json' has all)")
 

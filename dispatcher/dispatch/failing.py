@@ -88,7 +88,8 @@ def document(
     tests = sorted(members)
     places = [f["place"]["path"] for f in failures if f["place"]]
     suspects = [f["suspect"]["path"] for f in failures if f["suspect"]]
-    paths = dict.fromkeys([*suspects, *places, *map(file_of, tests)])
+    held = [test for test in tests if "source" not in first or test == file_of(test)]
+    paths = dict.fromkeys([*suspects, *places, *map(file_of, held)])
     return {
         "title": title(failures),
         "labels": [first["kind"], *(["flaky"] if flaky or "flaky" in first else [])],
@@ -103,6 +104,16 @@ def document(
             **bulk,
         },
     }
+
+
+def still_joint(before: Mapping[str, Any], failures: list[Failure]) -> list[Failure]:
+    """Return failures of which the first says what their task is about: what explained several causes, as long as it does."""
+    if "joined" not in before or len({f["cause"] for f in failures}) == 1:
+        return failures
+    first = failures[0].copy()
+    first["cause"], first["because"], first["suspect"] = before["cause"], before["because"], before["suspect"]
+    first["joined"] = sorted({*before["joined"], *(f["cause"] for f in failures)} - {before["cause"]})
+    return [first, *failures[1:]]
 
 
 def prints_of(guard: Guard, failures: Sequence[Failure]) -> dict[str, str]:

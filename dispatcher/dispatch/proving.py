@@ -39,7 +39,9 @@ class Look(NamedTuple):
         tests |= {t for t in flaky_before if ran.findings.outcomes.get(t) == "passed"}
         if not tests:
             return ran
-        again = Reruns(self.order, self.limits, self.desk.redactor.text, self.on_progress)
+        without_coverage = [argument for argument in ran.alone if argument == "--no-cov"]
+        order = self.order._replace(arguments=(*self.order.arguments, *without_coverage))
+        again = Reruns(order, self.limits, self.desk.redactor.text, self.on_progress)
         again.run(tests, times)
         for test in tests & failures.keys():
             if again.passed[test]:

@@ -13,11 +13,15 @@ import orjson
 
 from dispatcher.dispatch.desk import Desk
 from dispatcher.domain.failure import Findings, file_of
+from dispatcher.domain.fingerprint import digest
 from dispatcher.errors import InvalidInput
 from dispatcher.scan import account
 from dispatcher.scan.layout import Layout
 from dispatcher.scan.runner import Run
 from dispatcher.scan.stream import Records, Stream
+
+_OPEN_ALREADY = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
+"""How a shell hands over a stream, which can be read without waiting for somebody to write."""
 
 Format = Literal["JUnit", "reportlog"]
 
@@ -42,7 +46,7 @@ def read(desk: Desk, project: Path, reports: Sequence[Report]) -> Run:
 
         for report in reports:
             with _opened(report) as source:
-                _reader(report.format)(source, project, take)
+                _reader(report.format)(source, project, take, desk.redactor.text)
         file.flush()
         stream = Stream(Path(file.name), desk.redactor.text)
         try:
@@ -62,6 +66,7 @@ def _findings(records: Records, layout: Layout, reports: Sequence[Report], *, fi
         file = file_of(test)
         if not (file.endswith(".py") and (layout.project / file).is_file()):
             failure["source"] = reports[0].format
+            failure["cause"] = digest("source", failure["cause"])  # no task holds tests that we can run, and others
     facts: dict[str, Any] = {"report": [_spoken(report.name) for report in reports], "collected": len(records.outcomes)}
     facts |= account.counts_of(records)
     if not finished:
@@ -100,8 +105,9 @@ def _opened(report: Report) -> Iterator[BinaryIO]:
         return
     path = Path(report.name)
     try:
-        if not path.is_file():
-            raise InvalidInput(what=report.name, problem="is not a file" if path.exists() else "there is no such file")
+        if not (path.is_file() or report.name.startswith(_OPEN_ALREADY)):
+            problem = "is not a file" if path.exists() else "there is no such file"
+            raise InvalidInput(what=report.name or "''", problem=problem)
         with path.open("rb") as source:
             yield source
     except OSError as error:

@@ -120,6 +120,7 @@ class Rescan:
         members = {**{t: known.members[t] for t in left}, **{f["test"]: f["fingerprint"] for f in failures}}
         old = {} if "source" in known.task["failure"] else self._guard.take(members)
         prints = {**old, **failing.prints_of(self._guard, failures)}
+        failures = failing.still_joint(known.task["failure"], failures)
         fields = failing.document(failures, members, prints, self._bulk(members), flaky="flaky" in known.task)
         task_id = known.task["id"]
         events: list[Event] = [
@@ -138,6 +139,7 @@ class Rescan:
         # What was taken when a test became a member stays: no scan forgives a change.
         prints = {**failing.prints_of(self._guard, failures), **known.prints}
         flaky = "flaky" in known.task
+        failures = failing.still_joint(known.task["failure"], failures)
         fields = failing.document(failures, members, prints, self._bulk(members), flaky=flaky)
         if "flaky" in failures[0] and not flaky:
             fields["priority"] = failing.priority(failures)

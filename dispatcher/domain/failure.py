@@ -67,7 +67,7 @@ class Failure(TypedDict):
     `origin` is the warning, made an error, that it began with; `given` the fixture that gave the failing statement
     None. `frames` are the project's own, innermost last. `suspects` come from a second pass, the most suspicious
     first; `flaky` from running it again and again. `source` names the report that a test is known from which we cannot
-    run. `detail` is bulk: everything else that is known.
+    run. `joined` are the causes of failures that one function explains together. `detail` is bulk: everything else that is known.
     """
 
     test: str
@@ -87,6 +87,7 @@ class Failure(TypedDict):
     suspects: NotRequired[list[Blamed]]
     flaky: NotRequired[Flaky]
     source: NotRequired[str]
+    joined: NotRequired[list[str]]
     detail: NotRequired[dict[str, Any]]
 
 

@@ -44,6 +44,11 @@ class Known:
         """The cause that its members share."""
         return str(self.task["failure"]["cause"])
 
+    @property
+    def causes(self) -> frozenset[str]:
+        """That cause, and those of its members that it explains together."""
+        return frozenset([self.cause, *self.task["failure"].get("joined", ())])
+
 
 @dataclass
 class Plan:
@@ -78,7 +83,7 @@ def plan(
     rest = _place_known(made, known, findings)
     joining: dict[str, list[Failure]] = defaultdict(list)
     by_cause: dict[str, list[Failure]] = defaultdict(list)
-    finder = _Finder(known, group=group)
+    finder = _Finder(known, findings, group=group)
     for failure in rest:
         if task_id := finder.pending(failure):
             joining[task_id].append(failure)
@@ -118,7 +123,7 @@ def _split(task: Known, failures: list[Failure]) -> tuple[list[Failure], list[Fa
     prints = set(task.members.values())
     groups: dict[str, list[Failure]] = defaultdict(list)
     for failure in failures:
-        same = (failure["fingerprint"] in prints or failure["cause"] == task.cause) and not _is_news(task, failure)
+        same = (failure["fingerprint"] in prints or failure["cause"] in task.causes) and not _is_news(task, failure)
         groups[task.cause if same else failure["cause"]].append(failure)
     kept = task.cause if task.cause in groups else max(groups, key=lambda cause: len(groups[cause]))
     return groups.pop(kept), [f for others in groups.values() for f in others]
@@ -130,22 +135,28 @@ def _is_news(task: Known, failure: Failure) -> bool:
 
 
 class _Finder:
-    """Finds the task that a failure which is nobody's belongs to."""
+    """Finds the task that a failure which is nobody's belongs to.
 
-    def __init__(self, known: Mapping[str, Known], *, group: bool) -> None:
-        self._pending: dict[str, str] = {}
+    What is known to be flaky goes only to a task that is, and what has failed again and again only to one that is not.
+    """
+
+    def __init__(self, known: Mapping[str, Known], findings: Findings, *, group: bool) -> None:
+        self._pending: dict[bool, dict[str, str]] = {True: {}, False: {}}
         self._completed: dict[str, str] = {}
+        self._flaky = findings.flaky
         for task_id, task in sorted(known.items(), key=lambda item: item[1].task["closed_seq"] or 0):
             if task.status == "PENDING" and group:
-                self._pending |= {
-                    key: task_id for key in (*task.members.values(), task.cause) if key not in self._pending
-                }
+                for key in (*task.members.values(), *sorted(task.causes)):
+                    self._pending["flaky" in task.task].setdefault(key, task_id)
             elif task.status == "COMPLETED":  # the one closed last counts
                 self._completed |= dict.fromkeys((k if group else t for t, k in task.members.items()), task_id)
         self._group = group
 
     def pending(self, failure: Failure) -> str | None:
-        return self._pending.get(failure["fingerprint"]) or self._pending.get(failure["cause"])
+        solid, flaky = self._pending[False], self._pending[True]
+        fitting = [flaky] if "flaky" in failure else [solid] if failure["test"] in self._flaky else [solid, flaky]
+        keys = [(key, tasks) for key in (failure["fingerprint"], failure["cause"]) for tasks in fitting]
+        return next((tasks[key] for key, tasks in keys if key in tasks), None)
 
     def completed(self, failure: Failure) -> str | None:
         return self._completed.get(failure["fingerprint"] if self._group else failure["test"])
@@ -184,7 +195,8 @@ def _settle(made: Plan, known: Mapping[str, Known], findings: Findings, changed:
 def _is_covered(task: Known, findings: Findings) -> bool:
     """Tell whether what was seen says anything about a task."""
     if findings.reported:
-        return all(test in findings.outcomes or test in findings.failures for test in task.members)
+        told = ("passed", "empty", *BAD)
+        return all(test in findings.outcomes or findings.state(test) in told for test in task.members)
     return "source" not in task.task["failure"]
 
 

@@ -27,7 +27,10 @@ def join(failures: Collection[Failure], evidence: Evidence) -> None:
         groups[failure["cause"]].append(failure)
     joint = spectrum.joint_causes({cause: [f["test"] for f in group] for cause, group in groups.items()}, evidence)
     for cause, function in joint.items():
+        joined = sorted(other for other, same in joint.items() if same == function)
         for failure in groups[cause]:
+            failure["joined"] = joined
+            failure["suspect"] = {"path": function.path, "function": function.name}
             failure["cause"] = digest("joint", function.path, function.name)
             failure["because"] = f"of what they execute, {function.name}() of {function.path} explains them best"
 
@@ -39,6 +42,7 @@ def explain(failures: Iterable[Failure], evidence: Evidence, rootdir: Path, hist
         groups[failure["cause"]].append(failure)
     for group in groups.values():
         first = min(group, key=lambda f: (f["test"] not in evidence.failing, f["test"]))
+        traced = sum(failure["test"] in evidence.failing for failure in group)
         ranked = spectrum.rank([f["test"] for f in group], evidence, _way(first))[:KEPT]
         shown = [_blamed(suspect, evidence.spans[suspect.function], history) for suspect in ranked]
         shown = _with_misnamed(shown, first, rootdir, history)[:SHOWN]
@@ -46,7 +50,9 @@ def explain(failures: Iterable[Failure], evidence: Evidence, rootdir: Path, hist
             if shown:
                 failure["suspects"] = shown
             if failure["test"] in evidence.failing:
-                failure.setdefault("detail", {})["evidence"] = _bulk(failure["test"], ranked, evidence)
+                bulk = _bulk(failure["test"], ranked, evidence)
+                bulk["tests"] = {"failing": traced, "passing": len(evidence.passing), "flipped": evidence.flipped}
+                failure.setdefault("detail", {})["evidence"] = bulk
 
 
 def _way(failure: Failure) -> list[tuple[str, str]]:
@@ -101,7 +107,6 @@ def _bulk(test: str, ranked: Sequence[Suspect], evidence: Evidence) -> dict[str,
         "executed": _executed(traced.lines, evidence.spans, [s.function for s in ranked]),
         "compared": values.get("compared"),
         "values": values.get("frames", []),
-        "tests": {"failing": len(evidence.failing), "passing": len(evidence.passing), "flipped": evidence.flipped},
         "seconds": round(evidence.seconds, 2),
         "hooks": evidence.hooks,
     }

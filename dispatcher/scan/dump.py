@@ -56,7 +56,7 @@ def _frame(path: str, line: int, name: str) -> list[Any]:
     text = _text(Path(path))
     if text is None:
         return [path, line, name, ""]
-    lines = text.splitlines()
+    lines = pieces.lines_of(text)
     code = lines[line - 1].strip() if 0 < line <= len(lines) else ""
     tree = pieces.parse(text) if path.endswith(".py") else None
     return [path, line, (tree and pieces.function_at(tree, line)) or name, code[:_MAX_LINE]]
@@ -64,6 +64,6 @@ def _frame(path: str, line: int, name: str) -> list[Any]:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text(errors="replace")
+        return path.read_text("utf-8-sig", errors="replace")
     except (OSError, ValueError):
         return None

@@ -121,7 +121,7 @@ class Guard:
         if file not in self._texts:
             try:
                 with (self._root / file).open("rb") as opened:
-                    self._texts[file] = opened.read(_MAX_FILE_BYTES).decode(errors="replace")
+                    self._texts[file] = opened.read(_MAX_FILE_BYTES).decode("utf-8-sig", errors="replace")
             except (OSError, ValueError):
                 self._texts[file] = None
         return self._texts[file]

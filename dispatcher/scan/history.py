@@ -57,6 +57,10 @@ class History:
         return ended.stdout.decode(errors="replace") if ended.returncode == 0 else None
 
 
+def _time(known: dict[str, str], whose: str) -> int:
+    return int(known.get(f"{whose}-time", "0"))
+
+
 def _latest(lines: Iterable[str]) -> Change | None:
     """Read the porcelain format of git-blame(1): a header per line, with a commit's details when it first comes."""
     touched: dict[str, int] = {}
@@ -74,7 +78,7 @@ def _latest(lines: Iterable[str]) -> Change | None:
         return None
     if _UNCOMMITTED in touched:
         return Change(None, "", "", "not committed yet", touched[_UNCOMMITTED])
-    newest = max(touched, key=lambda c: (int(details[c].get("committer-time", "0")), c))
+    newest = max(touched, key=lambda c: (_time(details[c], "committer"), _time(details[c], "author"), c))
     known = details[newest]
     date = datetime.fromtimestamp(int(known.get("author-time", "0")), UTC).date().isoformat()
     return Change(

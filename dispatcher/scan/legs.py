@@ -115,6 +115,7 @@ class Legs:
             "limit": self._limits.item,
             "stacks": str(stacks),
             "only": part.only,
+            "again": part.only is not None or part.evidence is not None,
             "evidence": part.evidence,
         }
         self._starved = crash.out_of_memory()

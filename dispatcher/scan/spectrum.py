@@ -15,14 +15,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from dispatcher.domain.failure import function_of
-from dispatcher.scan.evidence import Evidence, Function
+from dispatcher.scan.evidence import Evidence, Function, Traced
 
-_PRICE = 5.0
+_PRICE = 3.0
 """What one more fault costs, in units of log-likelihood: a program has few at a time."""
+
+_MOST_PASSING = 1 / 3
+"""What most tests pass that execute it, does not explain why others fail."""
+
+Line = tuple[str, int]
 
 _WAY = 0.5
 """How much the frames of an exception count beside what is executed."""
@@ -64,22 +70,34 @@ def rank(tests: Collection[str], evidence: Evidence, way: Sequence[tuple[str, st
     return [suspect for suspect, _ in found]
 
 
+class _Holders:
+    """Tells in which function a line is: the innermost that holds it."""
+
+    def __init__(self, spans: Mapping[Function, tuple[int, int]]) -> None:
+        self._spans: dict[str, list[tuple[int, int, int, Function]]] = defaultdict(list)
+        for function, (first, last) in spans.items():
+            self._spans[function.path].append((last - first, first, last, function))
+        for inside in self._spans.values():
+            inside.sort()
+        self.of = lru_cache(maxsize=100_000)(self._of)
+
+    def _of(self, line: Line) -> Function | None:
+        path, n = line
+        return next((f for _, first, last, f in self._spans.get(path, ()) if first <= n <= last), None)
+
+
 class _Lines:
-    """The lines that failing tests execute, by the innermost function that holds them."""
+    """The lines that failing tests execute, by function."""
 
     def __init__(self, tests: Sequence[str], evidence: Evidence) -> None:
-        executed = Counter((path, n) for test in tests for path, ns in evidence.failing[test].lines.items() for n in ns)
-        spans: dict[str, list[tuple[int, int, int, Function]]] = defaultdict(list)
-        for function, (first, last) in evidence.spans.items():
-            spans[function.path].append((last - first, first, last, function))
+        executed = Counter(line for test in tests for line in _lines_of(evidence.failing[test]))
+        holders = _Holders(evidence.spans)
         self._best: dict[Function, float] = defaultdict(float)
         self._count = Counter[Function]()
-        for inside in spans.values():
-            inside.sort()
-        for (path, n), ef in executed.items():
-            holder = next((f for _, first, last, f in spans.get(path, ()) if first <= n <= last), None)
+        for line, ef in executed.items():
+            holder = holders.of(line)
             if holder is not None:
-                score = _ochiai(ef, len(tests), evidence.passing_lines[path, n])
+                score = _ochiai(ef, len(tests), evidence.passing_lines[line])
                 self._best[holder] = max(self._best[holder], score)
                 self._count[holder] += 1
 
@@ -92,32 +110,60 @@ class _Lines:
         return self._count[function]
 
 
+def _lines_of(traced: Traced) -> Iterator[Line]:
+    for path, numbers in traced.lines.items():
+        for n in numbers:
+            yield path, n
+
+
 def joint_causes(groups: Mapping[str, Collection[str]], evidence: Evidence) -> dict[str, Function]:
-    """Return the function that is to blame for several groups of failing tests, for each group that has such a one."""
-    passing = _passing(evidence)
-    everywhere = {name: _executed_by_all(tests, evidence) for name, tests in groups.items()}
-    sizes = {name: sum(test in evidence.failing for test in tests) for name, tests in groups.items()}
-    alone = {
-        name: _PRICE + min((_cost(sizes[name], passing[f]) for f in functions), default=0.0)
-        for name, functions in everywhere.items()
-    }
+    """Return the function that is to blame for several groups of failing tests, for each group that has such a one.
+
+    Where lines are known, it is a line of the function that has to explain them.
+    """
+    traced = {name: [test for test in tests if test in evidence.failing] for name, tests in groups.items()}
+    sizes = {name: len(tests) for name, tests in traced.items()}
+    if evidence.passing_lines:
+        holders = _Holders(evidence.spans)
+        shared: dict[str, dict[Any, Function]] = {n: _shared_lines(t, evidence, holders) for n, t in traced.items()}
+        passing: Counter[Any] = evidence.passing_lines
+    else:
+        shared = {name: {f: f for f in _shared_functions(tests, evidence)} for name, tests in traced.items()}
+        passing = _passing(evidence)
+    alone = {n: _PRICE + min(_cost(sizes[n], passing[u]) for u in units) for n, units in shared.items() if units}
     joint: dict[str, Function] = {}
-    left = {name for name, functions in everywhere.items() if functions}
+    left = set(alone)
     while left:
-        best: tuple[float, int, Function] | None = None
-        for function in {f for name in left for f in everywhere[name]}:
-            explained = [name for name in left if function in everywhere[name]]
-            together = _PRICE + _cost(sum(sizes[name] for name in explained), passing[function])
-            gain = sum(alone[name] for name in explained) - together
-            if len(explained) > 1 and gain > 0:
-                offer = gain, -passing[function], function
-                best = offer if best is None or offer > best else best
+        best: tuple[float, int, Function, list[str]] | None = None
+        for unit, function in {u: f for name in left for u, f in shared[name].items()}.items():
+            explained = sorted(name for name in left if unit in shared[name])
+            failing = sum(sizes[name] for name in explained)
+            if len(explained) < 2 or passing[unit] > _MOST_PASSING * (failing + passing[unit]):
+                continue
+            gain = sum(alone[name] for name in explained) - _PRICE - _cost(failing, passing[unit])
+            offer = gain, -passing[unit], function, explained
+            best = offer if gain > 0 and (best is None or offer > best) else best
         if best is None:
             break
-        explained = [name for name in left if best[2] in everywhere[name]]
-        joint |= dict.fromkeys(explained, best[2])
-        left.difference_update(explained)
+        joint |= dict.fromkeys(best[3], best[2])
+        left.difference_update(best[3])
     return joint
+
+
+def _shared_lines(tests: Sequence[str], evidence: Evidence, holders: _Holders) -> dict[Any, Function]:
+    """Return the lines of the project's own functions that all of some tests execute."""
+    if not tests:
+        return {}
+    shared = set.intersection(*(set(_lines_of(evidence.failing[test])) for test in tests))
+    held = {line: holders.of(line) for line in shared}
+    return {line: holder for line, holder in held.items() if holder is not None and holder.owner != "test"}
+
+
+def _shared_functions(tests: Sequence[str], evidence: Evidence) -> set[Function]:
+    if not tests:
+        return set()
+    shared = set.intersection(*(set(evidence.failing[test].functions) for test in tests))
+    return {function for function in shared if not _is_of_tests(function, tests)}
 
 
 def _ochiai(failing: int, of: int, passing: int) -> float:
@@ -132,14 +178,6 @@ def _cost(failing: int, passing: int) -> float:
 
 def _passing(evidence: Evidence) -> Counter[Function]:
     return Counter(f for traced in evidence.passing.values() for f in traced.functions)
-
-
-def _executed_by_all(tests: Iterable[str], evidence: Evidence) -> set[Function]:
-    traced = [test for test in tests if test in evidence.failing]
-    if not traced:
-        return set()
-    shared = set.intersection(*(set(evidence.failing[test].functions) for test in traced))
-    return {f for f in shared if not _is_of_tests(f, traced)}
 
 
 def _is_of_tests(function: Function, tests: Iterable[str]) -> bool:

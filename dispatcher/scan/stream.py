@@ -57,6 +57,7 @@ class Records:
         self.collecting: dict[int, str] = {}
         self.running: dict[int, str] = {}
         self._next = 0
+        self._began = False
         self.ended = Counter[str]()
         self._ended_now = Counter[str]()
         self.bad = 0
@@ -77,7 +78,7 @@ class Records:
         """Expect pytest to be started anew, for the items that are left."""
         self.legs += 1
         self.end = self.interrupt = self.main = None
-        self.leg, self._next = [], 0
+        self.leg, self._next, self._began = [], 0, False
         self._ended_now.clear()
         self.collecting.clear()
         self.running.clear()
@@ -94,8 +95,8 @@ class Records:
 
     @property
     def runs_items(self) -> bool:
-        """Tell whether pytest was asked to run what it collects."""
-        return bool(self.session and not self.session["dry"])
+        """Tell whether pytest has begun to run what it has collected."""
+        return self._began and bool(self.session and not self.session["dry"])
 
     def workers(self) -> dict[int, tuple[Literal["item", "file"], str]]:
         """Return what each of pytest-xdist's workers is busy with, by process id."""
@@ -171,6 +172,8 @@ class Records:
             self.collected = self.collected or self.leg
         elif kind == "collecting":
             self._busy(self.collecting, record)
+        elif kind == "running":
+            self._began = True
         elif kind == "start":
             self._busy(self.running, record)
         elif kind == "session":

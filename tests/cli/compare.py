@@ -77,7 +77,7 @@ def compare(project: Path, python: str, arguments: tuple[str, ...] = ()) -> Comp
         for task in tasks:
             members.update(orjson.loads(dispatcher("show", task["id"], "--json"))["detail"]["members"].keys())
     reported, _ = reported_by_pytest(project, python, arguments)
-    return Compared(reported, members, len(tasks), " | ".join(summary[-2:]))
+    return Compared(reported, members, len(tasks), " | ".join(summary[-3:]))
 
 
 def main(argv: list[str]) -> int:

@@ -25,7 +25,7 @@ _MOST_NAMES = 1000
 Take = Callable[[Any], None]
 
 
-def read(source: BinaryIO, project: Path, take: Take, redact: Redact = str) -> None:
+def read(source: BinaryIO, project: Path, take: Take, redact: Redact) -> None:
     """Give `take` the records of what a report tells. Memory stays bounded whatever the report holds.
 
     `redact` takes the secrets out of texts that are cut; those in ids are left to `take`.
@@ -55,7 +55,9 @@ def read(source: BinaryIO, project: Path, take: Take, redact: Redact = str) -> N
         raise InvalidInput(what=what, problem=problem) from error
 
 
-_ENDS = dict.fromkeys(("no element found", "unclosed token", "unclosed CDATA section"), "no whole JUnit report: it ends too early")
+_ENDS = dict.fromkeys(
+    ("no element found", "unclosed token", "unclosed CDATA section"), "no whole JUnit report: it ends too early"
+)
 
 # Elements
 

@@ -20,7 +20,7 @@ Take = Callable[[Any], None]
 Data = dict[str, Any]
 
 
-def read(source: BinaryIO, project: Path, take: Take, redact: Redact = str) -> None:
+def read(source: BinaryIO, project: Path, take: Take, redact: Redact) -> None:
     """Give `take` the records of what a report log tells. Memory stays bounded whatever the file holds.
 
     `redact` takes the secrets out of texts that are cut; those in ids are left to `take`.

@@ -126,8 +126,8 @@ class Sources:
         if place.code and place.code != file.line(place.line):  # the file has changed since
             source = [place.code]
         else:
-            first, last = next((s for s in reversed(file.statements) if s[0] <= place.line <= s[1]), (0, -1))
-            source = file.lines[max(first, 1) - 1 : min(last, first + _MOST_LINES)]
+            first, last = next((s for s in reversed(file.statements) if s[0] <= place.line <= s[1]), (1, 0))
+            source = file.lines[first - 1 : min(last, first + _MOST_LINES)]
         return self._redact(one_line(well_formed(" ".join(source))))[:_LONGEST_STATEMENT]
 
     def _read(self, relative: str) -> _File:

@@ -12,13 +12,16 @@ MAX_TEXT = 4000
 MAX_LINE = 200
 _KEEP = 65_536  # characters of the beginning of a text, and as many of its end
 
+_COLOUR = re.compile(r"(?:\x1b|#x1B)\[[0-9;?]*[A-Za-z]")
+
 Redact = Callable[[str], str]
 """Takes the secrets out of a text; before it is cut, as half of a secret is not known for one."""
 
 
 def clean(text: str) -> str:
     """Return a text without the colours of terminals, also as pytest writes them in XML, and without lone surrogates."""
-    return re.sub(r"(?:\x1b|#x1B)\[[0-9;?]*[A-Za-z]", "", well_formed(text)).replace("\r\n", "\n")
+    text = well_formed(text).replace("\r\n", "\n")
+    return _COLOUR.sub("", text) if "\x1b[" in text or "#x1B[" in text else text
 
 
 def head(text: str, most: int) -> str:

@@ -167,13 +167,10 @@ def _python_places(lines: list[str]) -> tuple[list[Place], str]:
                 Place(found[2], int(found[3]), found[4] or "<module>", "" if _NATIVE.match(following) else code)
             )
         elif (found := _PYTEST.match(line)) and (found[3] or found[1].endswith(".py")):
-            code = (
-                following.lstrip("> ").strip()
-                if found[3]
-                else marked
-                if line.endswith((":", ": ", found[4] or ":"))
-                else ""
-            )
+            if found[3]:
+                code = "" if following.startswith("E ") else following.lstrip("> ").strip()
+            else:
+                code = marked if line.endswith((":", ": ", found[4] or ":")) else ""
             places.append(Place(found[1], int(found[2]), found[3] or "", code if code != "???" else ""))
             marked, kind = "", found[4] or ""
         elif line.startswith(">"):

@@ -8,11 +8,13 @@ file: of items that failed before, and of all where that is cheap), `values` (an
 from __future__ import annotations
 
 import functools
+import sys
 import time
 import types
 import unittest.case
 from typing import Any, Dict, Iterator, List
 
+import dispatcher_calls
 import dispatcher_failure
 import dispatcher_trace
 import dispatcher_values
@@ -20,17 +22,11 @@ import dispatcher_words
 import pytest
 from _pytest.assertion import rewrite
 
-# Reports that the first pass has written, and this one would overwrite.
-_REPORTS = ("xmlpath", "report_log", "htmlpath", "json_report_file")
-
 
 class Evidence:
     """Runs the items of `wanted["failing"]` and `wanted["passing"]`, in that order, until `wanted["seconds"]` are over."""
 
-    def __init__(self, config: Any, wanted: Dict[str, Any], writer: Any) -> None:
-        for name in _REPORTS:
-            if hasattr(config.option, name):
-                setattr(config.option, name, None)
+    def __init__(self, wanted: Dict[str, Any], writer: Any) -> None:
         self.own = dispatcher_trace.Own(wanted["own"], wanted["foreign"], wanted["copies"])
         self.failing = set(wanted["failing"])
         self.place = {test: n for n, test in enumerate([*wanted["failing"], *wanted["passing"]])}
@@ -108,18 +104,30 @@ class Evidence:
         return known[0]
 
     def pytest_assertrepr_compare(self, op: str, left: Any, right: Any) -> None:
-        self.comparison = {"left": dispatcher_values.shown(left), "op": op, "right": dispatcher_values.shown(right)}
+        frame: Any = sys._getframe()  # noqa: SLF001 - the documented way to one's callers
+        while frame is not None and not self.own(frame.f_code.co_filename):
+            frame = frame.f_back
+        values = {"left": dispatcher_values.shown(left), "op": op, "right": dispatcher_values.shown(right)}
+        self.comparison = (frame, values)  # an assertion may be caught, and another exception end the test
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_exception_interact(self, call: Any, report: Any) -> None:
         if getattr(report, "when", None) not in ("setup", "call"):
             return
-        frames = list(dispatcher_failure.walk(call.excinfo.tb))
-        with dispatcher_words.without(dispatcher_failure.secrets(call.excinfo)):
-            compared = self.comparison or dispatcher_values.compared(frames)
+        values = dispatcher_calls.quietly(self._values, call.excinfo)
+        self.comparison = None
+        if values is not None:
+            self.stream.write({"t": "values", "id": report.nodeid, **values})
+
+    def _values(self, excinfo: Any) -> Dict[str, Any]:
+        frames = list(dispatcher_failure.walk(excinfo.tb))
+        with dispatcher_words.without(dispatcher_failure.secrets(excinfo)):
+            compared = dispatcher_values.compared(frames)
+            if self.comparison and isinstance(excinfo.value, AssertionError):
+                own = [frame for frame, _ in frames if self.own(frame.f_code.co_filename)]
+                compared = self.comparison[1] if own and own[-1] is self.comparison[0] else compared
             compared = compared and {key: dispatcher_words.clean(words) for key, words in compared.items()}
-            values = dispatcher_values.of(frames, self.own)
-        self.stream.write({"t": "values", "id": report.nodeid, "compared": compared, "frames": values})
+            return {"compared": compared, "frames": dispatcher_values.of(frames, self.own)}
 
 
 def _lines(code: types.CodeType) -> Iterator[Any]:

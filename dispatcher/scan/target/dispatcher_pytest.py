@@ -3,7 +3,7 @@
 Standard library and pytest (7 and later) only, Python 3.8 and later. PYTEST_DONT_REWRITE: it is loaded
 before pytest, and has nothing to rewrite.
 
-Lines, by `t`: `session` (versions, folders), `collecting` (a file, or none any more, and the process), `collected` (ids),
+Lines, by `t`: `session` (versions, folders), `collecting` (a file, or none any more, and the process), `collected` (ids), `running` (the first item is about to run),
 `start` (an item, and the process: only of pytest-xdist's workers), `deselected` (ids),
 `without_items` (a collector that is sound, or skipped, and has nothing to run), `fail` (one
 failed phase of one item, or one collector that failed), `detail` (what `dispatcher_failure` found out about
@@ -44,6 +44,9 @@ _ALL_THE_WAY = {
     "stepwise_skip": False,
 }
 _DRY = ("collectonly", "setupplan", "setuponly", "showfixtures", "show_fixtures_per_test")
+# What a run that only looks again must leave as the first has left it: reports, and which tests failed last.
+_REPORTS = ("xmlpath", "report_log", "htmlpath", "json_report_file")
+_MEMORIES = ("lfplugin", "nfplugin", "stepwiseplugin")
 _controls: list[Control] = []
 
 
@@ -52,7 +55,8 @@ def begin(control: Control) -> None:
 
     `stream`: the file to append to. `files`: paths, relative to pytest's root folder, to collect instead of
     what the arguments say; None for all. `ignore`: paths not to be collected. `done`: items not to be run, as
-    `dispatcher_words.same` gives them, and how many of each. `only`: the items to be run, None for all. `maxfail`: in place of the option, if not 0. `redact`: a file (see dispatcher_words). `signal` (0 for none), `limit` and
+    `dispatcher_words.same` gives them, and how many of each. `only`: the items to be run, None for all. `again`: they have been run
+    before. `maxfail`: in place of the option, if not 0. `redact`: a file (see dispatcher_words). `signal` (0 for none), `limit` and
     `stacks`: see dispatcher_overdue. `evidence`: see dispatcher_evidence, None for a first pass.
     """
     if control["evidence"]:
@@ -87,7 +91,7 @@ def _register(kind: Any, config: Any, control: Control) -> None:
         writer = dispatcher_stream.Writer(control["stream"])
         config.pluginmanager.register(kind(config, control, writer), "dispatcher")
         if control["evidence"]:
-            evidence = sys.modules["dispatcher_evidence"].Evidence(config, control["evidence"], writer)
+            evidence = sys.modules["dispatcher_evidence"].Evidence(control["evidence"], writer)
             config.pluginmanager.register(evidence, "dispatcher-evidence")
 
 
@@ -97,6 +101,10 @@ def _narrow(config: Any, control: Control) -> None:
         for name, value in _ALL_THE_WAY.items():
             if hasattr(config.option, name):
                 setattr(config.option, name, value)
+    if control["again"]:
+        for name in _REPORTS:
+            if hasattr(config.option, name):
+                setattr(config.option, name, None)
     config.option.ignore = [*(config.option.ignore or ()), *control["ignore"]]
 
 
@@ -118,11 +126,18 @@ class _Leg:
         self.config = config
         self.done: dict[str, int] = dict(control["done"])
         self.only = None if control["only"] is None else set(control["only"])
+        self.again = control["again"]
         self.stream = writer
         if control["maxfail"]:
             config.option.maxfail = control["maxfail"]
         if control["signal"]:
             dispatcher_overdue.begin(control)
+
+    def pytest_sessionstart(self, session: Any) -> None:
+        for name in _MEMORIES if self.again else ():
+            plugin = session.config.pluginmanager.get_plugin(name)
+            if plugin is not None:
+                session.config.pluginmanager.unregister(plugin)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
@@ -228,6 +243,10 @@ class _Recorder(_Leg):
             self.stream.write(_without_items(report))
 
     # Running
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        self.stream.write({"t": "running"})
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         when = report.when

@@ -14,6 +14,11 @@ import dispatcher_words  # beside this file
 
 MAX_VALUE = 200
 _MOST_NAMES, _MOST_FRAMES = 20, 3
+# Parameters of unittest's assertions.
+_COMPARED = (
+    ("first", "second"), ("list1", "list2"), ("tuple1", "tuple2"), ("seq1", "seq2"), ("set1", "set2"), ("d1", "d2"),
+    ("member", "container"), ("expr1", "expr2"), ("a", "b"),
+)  # fmt: skip
 _NOT_SHOWN = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
 
 
@@ -37,7 +42,7 @@ def shown(value: Any) -> str:
     """Return a value as words, without secrets and bounded."""
     try:
         text = _Repr().repr(value)
-    except Exception as error:
+    except BaseException as error:  # an exit, or an outcome of pytest's, is not meant for us
         text = f"<{type(value).__name__} that cannot be shown ({type(error).__name__})>"
     return str(dispatcher_words.head(" ".join(text.split()), MAX_VALUE))
 
@@ -54,7 +59,8 @@ def of(frames: List[Any], own: Any) -> List[Dict[str, Any]]:
 
 def _variables(frame: types.FrameType) -> Iterator[Any]:
     names = [name for name in frame.f_locals if not name.startswith(("@", "__", "."))]
-    items = [(name, frame.f_locals[name]) for name in names if not isinstance(frame.f_locals[name], _NOT_SHOWN)]
+    # `isinstance` would ask the value, which may be anything.
+    items = [(n, frame.f_locals[n]) for n in names if not issubclass(type(frame.f_locals[n]), _NOT_SHOWN)]
     return iter(items[:_MOST_NAMES])
 
 
@@ -62,6 +68,7 @@ def compared(frames: List[Any]) -> Dict[str, str] | None:
     """Return what a method of unittest's has compared, if one has."""
     for frame, _ in frames:
         known = frame.f_locals
-        if "unittest" in frame.f_code.co_filename and "first" in known and "second" in known:
-            return {"left": shown(known["first"]), "op": frame.f_code.co_name, "right": shown(known["second"])}
+        for left, right in _COMPARED if "unittest" in frame.f_code.co_filename else ():
+            if left in known and right in known:
+                return {"left": shown(known[left]), "op": frame.f_code.co_name, "right": shown(known[right])}
     return None
