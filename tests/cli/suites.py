@@ -16,6 +16,7 @@ from tests.cli.steps import STATE
 from tests.support import Ran, Run
 
 Files = Mapping[str, str | bytes]
+_EVIDENCE = "DISPATCHER_SCAN_EVIDENCE"
 
 
 def write(project: Path, files: Files) -> None:
@@ -27,10 +28,13 @@ def write(project: Path, files: Files) -> None:
 
 
 def quiet_environment(**changes: str) -> dict[str, str]:
-    """Return an environment in which no Python is active, and pytest has only its own plugins and its own ways."""
+    """Return an environment in which no Python is active, pytest has only its own plugins and ways, and looks once.
+
+    A second pass for evidence would double what most tests cost; those about it switch it on again.
+    """
     env = environment()
     kept = {name: value for name, value in env.items() if not name.startswith("PYTEST_") and name != "VIRTUAL_ENV"}
-    return {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **changes}
+    return {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", _EVIDENCE: "false", **changes}
 
 
 def be_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +42,7 @@ def be_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("PYTEST_") or name == "VIRTUAL_ENV"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv(_EVIDENCE, "false")
 
 
 class Scanned(NamedTuple):

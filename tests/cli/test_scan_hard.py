@@ -141,7 +141,7 @@ def place(scanned: Scanned, test: str) -> str:
 
 def test_whatever_ends_the_interpreter_is_a_task_that_says_so_and_all_other_tests_are_run(tmp_path: Path) -> None:
     """One scan, as it takes seconds: pytest is started anew after each."""
-    scanned = suites.scan(tmp_path, FILES, "--no-group", env=suites.quiet_environment(DISPATCHER_SCAN_EVIDENCE="false"))
+    scanned = suites.scan(tmp_path, FILES, "--no-group", env=suites.quiet_environment())
     assert scanned.tests == sorted([*ENDED, *FAILED])
     assert "not all were run" not in scanned.ran.out
     assert said(scanned, ENDED) == {test: ("crash", *words) for test, words in ENDED.items()}
@@ -172,7 +172,6 @@ KNOWN = """
 @pytest.fixture
 def _only_pytest_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     suites.be_quiet(monkeypatch)
-    monkeypatch.setenv("DISPATCHER_SCAN_EVIDENCE", "false")
 
 
 @pytest.mark.usefixtures("_only_pytest_itself", "root")
@@ -301,7 +300,7 @@ def test_100_megabytes_of_output_take_no_memory_and_no_process_is_left(project: 
     ended = subprocess.run(
         argv,
         cwd=project,
-        env=suites.quiet_environment(DISPATCHER_SCAN_EVIDENCE="false"),
+        env=suites.quiet_environment(),
         capture_output=True,
         timeout=SECONDS,
         check=False,

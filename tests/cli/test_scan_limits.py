@@ -113,7 +113,7 @@ FAILED = {
 
 def test_whatever_hangs_is_a_task_that_says_so_and_where_and_all_other_tests_are_run(tmp_path: Path) -> None:
     """One scan, as it takes seconds. A thread that keeps the interpreter from its end is ended too, and the run counts."""
-    env = suites.quiet_environment(DISPATCHER_SCAN_FILE_TIMEOUT="5", DISPATCHER_SCAN_EVIDENCE="false")
+    env = suites.quiet_environment(DISPATCHER_SCAN_FILE_TIMEOUT="5")
     scanned = suites.scan(tmp_path, FILES, "--no-group", "--test-timeout", "1", env=env)
     assert scanned.tests == sorted([*OVERDUE, *FAILED, B])
     assert "1 passed" in scanned.ran.out
@@ -130,7 +130,6 @@ def test_whatever_hangs_is_a_task_that_says_so_and_where_and_all_other_tests_are
 @pytest.fixture
 def _only_pytest_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     suites.be_quiet(monkeypatch)
-    monkeypatch.setenv("DISPATCHER_SCAN_EVIDENCE", "false")
 
 
 SLOW = """

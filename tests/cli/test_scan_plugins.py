@@ -17,7 +17,6 @@ A, B = "tests/test_a.py", "tests/test_b.py"
 @pytest.fixture
 def _only_pytest_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     suites.be_quiet(monkeypatch)
-    monkeypatch.setenv("DISPATCHER_SCAN_EVIDENCE", "false")
 
 
 ASYNC = """
@@ -163,7 +162,7 @@ def test_failures_of_every_plugin_are_told_in_whatever_order_they_run(tmp_path: 
     """One scan with pytest-asyncio and pytest-randomly."""
     pytest.importorskip("pytest_asyncio")
     pytest.importorskip("pytest_randomly")
-    env = suites.quiet_environment(DISPATCHER_SCAN_EVIDENCE="false")
+    env = suites.quiet_environment()
     scanned = suites.scan(tmp_path, FILES, *PLUGINS, env=env)
     assert scanned.tests == sorted(SEEN)
     assert "1 expected to fail" in scanned.ran.out
@@ -321,7 +320,7 @@ def test_a_project_below_pytests_root_folder_is_scanned_and_completed(tmp_path: 
         "src/shop.py": "def price():\n    return 2\n",
         "tests/test_a.py": BELOW,
     }
-    env = suites.quiet_environment(DISPATCHER_SCAN_EVIDENCE="false")
+    env = suites.quiet_environment()
     scanned = suites.scan(tmp_path / "service", files, "--no-group", env=env)
     ids = [f"service/tests/test_a.py::{name}" for name in ("test_above", "test_price")]
     assert scanned.tests == ids

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-SCAN = ("scan", "--python", "./replay", "--quiet")
+SCAN = ("scan", "--no-evidence", "--python", "./replay", "--quiet")
 _REPLAY = """#!/bin/sh
 PATH=/usr/bin:/bin
 stream=$(sed 's/.*"stream":"\\([^"]*\\)".*/\\1/' "$2")
