@@ -411,6 +411,34 @@ def test_completing_them_is_believed_and_recorded_as_unverified_until_a_report_s
     assert taken(run, "--junit", name)["reopened"] == [task_id]
 
 
+NOWHERE = "ModuleNotFoundError: No module named 'nowhere'"
+FAR = (
+    f'<testcase classname="other.test_far" name="test_far"><failure message="{NOWHERE}">other/test_far.py:2: in test_far\n'
+    f"    import nowhere\nE   {NOWHERE}</failure></testcase>"
+)
+GONE = (
+    '<testcase classname="" name="tests.test_gone"><error message="collection failure">tests/test_gone.py:1: in &lt;module&gt;\n'
+    f"    import nowhere\nE   {NOWHERE}</error></testcase>"
+)
+
+
+def test_no_task_holds_tests_that_can_be_run_here_and_others(run: Run) -> None:
+    write(Path(), {"tests/test_gone.py": "import nowhere\n\ndef test_a():\n    pass\n"})
+    here, far = sorted(take(run, FAR, GONE, code=1)["added"])
+    found = tasks(Path())
+    assert {found[i]["tests"][0]: found[i]["failure"].get("source") for i in (here, far)} == {
+        "tests/test_gone.py": None, "other.test_far::test_far": "JUnit"
+    }  # fmt: skip
+    assert news(taken(run, *HERE)) == NOTHING
+
+
+def test_a_file_that_could_not_be_collected_is_resolved_by_a_report_in_which_its_tests_pass(run: Run) -> None:
+    write(Path(), {"tests/test_gone.py": "import nowhere\n\ndef test_a():\n    pass\n"})
+    (task_id,) = take(run, GONE, code=1)["added"]
+    assert take(run, case("tests.test_other", "test_a"), code=1)["resolved"] == []
+    assert take(run, case("tests.test_gone", "test_a"))["resolved"] == [task_id]
+
+
 # What is no report
 
 BOMB = "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))
@@ -479,6 +507,18 @@ def test_what_is_no_file_is_refused_and_not_waited_for(run: Run, project: Path, 
     if Path("/proc/self/mem").exists():
         untouched(run, option, "/proc/self/mem", says=("/proc/self/mem: cannot be read",))
     untouched(run, option, "two\nlines\x1b[31m", says=("there is no such file", r"\x1b"))
+
+
+def test_a_pipe_that_a_shell_hands_over_is_read(run: Run) -> None:
+    task_id = calc(run)
+    reading, writing = os.pipe()
+    os.write(writing, junit(ADDS).encode())
+    os.close(writing)
+    try:
+        assert taken(run, "--junit", f"/dev/fd/{reading}", code=0)["resolved"] == [task_id]
+    finally:
+        os.close(reading)
+    untouched(run, "--junit", "", says=("'': is not a file",))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -561,6 +601,13 @@ def test_nothing_that_a_report_says_reaches_the_terminal_raw(project: Path) -> N
     for words in (shown.out, *[on_terminal("show", i, cwd=project, env=env).out for i in ids]):
         assert "right to left" in words
         assert not RAW.search(words), RAW.search(words)
+
+
+def test_a_name_of_several_lines_is_one_line_of_what_is_shown(run: Run) -> None:
+    write(Path(), {"lines.xml": junit(case("a.B", "adds&#10;- forged::line", "failure"))})
+    (task_id,) = taken(run, "--junit", "lines.xml")["added"]
+    assert "\n- forged" not in run("show", task_id).out
+    assert "\n- forged" not in run("scan", "--junit", "lines.xml", code=1).out
 
 
 def huge() -> Iterable[bytes]:

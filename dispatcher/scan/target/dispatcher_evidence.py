@@ -107,7 +107,7 @@ class Evidence:
         frame: Any = sys._getframe()  # noqa: SLF001 - the documented way to one's callers
         while frame is not None and not self.own(frame.f_code.co_filename):
             frame = frame.f_back
-        values = {"left": dispatcher_values.shown(left), "op": op, "right": dispatcher_values.shown(right)}
+        values = {"left": dispatcher_values.spoken(left), "op": op, "right": dispatcher_values.spoken(right)}
         self.comparison = (frame, values)  # an assertion may be caught, and another exception end the test
 
     @pytest.hookimpl(tryfirst=True)
@@ -126,7 +126,7 @@ class Evidence:
             if self.comparison and isinstance(excinfo.value, AssertionError):
                 own = [frame for frame, _ in frames if self.own(frame.f_code.co_filename)]
                 compared = self.comparison[1] if own and own[-1] is self.comparison[0] else compared
-            compared = compared and {key: dispatcher_words.clean(words) for key, words in compared.items()}
+            compared = compared and {key: dispatcher_values.cut(words) for key, words in compared.items()}
             return {"compared": compared, "frames": dispatcher_values.of(frames, self.own)}
 
 

@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List
 import dispatcher_words  # beside this file
 
 MAX_VALUE = 200
+_MOST_KEPT = 20_000
 _MOST_NAMES, _MOST_FRAMES = 20, 3
 # Parameters of unittest's assertions.
 _COMPARED = (
@@ -40,11 +41,21 @@ class _Repr(reprlib.Repr):
 
 def shown(value: Any) -> str:
     """Return a value as words, without secrets and bounded."""
+    return cut(spoken(value))
+
+
+def cut(words: str) -> str:
+    """Return the beginning of some words without secrets; those in sight now may not have been when they were made."""
+    return str(dispatcher_words.head(words, MAX_VALUE))
+
+
+def spoken(value: Any) -> str:
+    """Return a value as words, all of them as far as they are not too many to be kept for a while."""
     try:
         text = _Repr().repr(value)
     except BaseException as error:  # an exit, or an outcome of pytest's, is not meant for us
         text = f"<{type(value).__name__} that cannot be shown ({type(error).__name__})>"
-    return str(dispatcher_words.head(" ".join(text.split()), MAX_VALUE))
+    return " ".join(text[:_MOST_KEPT].split())
 
 
 def of(frames: List[Any], own: Any) -> List[Dict[str, Any]]:

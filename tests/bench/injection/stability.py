@@ -29,7 +29,7 @@ from tests.bench.suites import CACHE, SUITES, Prepared, prepare
 
 _LIMITS = Limits(item=60, file=120, run=600)
 _REVERSE = "def pytest_collection_modifyitems(items):\n    items.reverse()\n"
-_WITH_XDIST = ("-p", "xdist", "-n", "2")
+_WITH_XDIST = ("-p", "xdist.plugin", "-n", "2")
 _MOVED = "# moved\n" * 100
 
 Names = dict[str, tuple[str, str]]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 import tracemalloc
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, BinaryIO, cast
@@ -16,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatcher.domain.redact import Redactor
 from dispatcher.errors import InvalidInput
 from dispatcher.scan.reports import junit
 from dispatcher.scan.reports.texts import head, tail
+from tests.unit.scan.reports.real import Generated, run_pytest
 
 PROJECT = {
     "src/pkg/calc.py": """\
@@ -104,18 +103,9 @@ def write(project: Path, files: dict[str, str]) -> None:
         path.write_text(dedent(text))
 
 
-def run_pytest(project: Path, *arguments: str) -> None:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    env |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    always = ("-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", "--doctest-modules")
-    argv = [sys.executable, "-m", "pytest", *always, *arguments, "src", "tests"]
-    ended = subprocess.run(argv, cwd=project, env=env, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1, ended.stdout[-2000:] + ended.stderr
-
-
 def records(data: bytes | str, project: Path) -> list[Any]:
     taken: list[Any] = []
-    junit.read(io.BytesIO(data.encode() if isinstance(data, str) else data), project, taken.append)
+    junit.read(io.BytesIO(data.encode() if isinstance(data, str) else data), project, taken.append, str)
     return taken
 
 
@@ -157,7 +147,7 @@ def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     project = tmp_path_factory.mktemp("project")
     write(project, PROJECT)
     style = ["-o", f"junit_family={request.param}"] if request.param.startswith("x") else [f"--tb={request.param}"]
-    run_pytest(project, *style, "-o", "junit_logging=system-out", "--junitxml=report.xml")
+    run_pytest(project, *style, "-o", "junit_logging=system-out", "--doctest-modules", "src", "tests")
     return project, Told(records((project / "report.xml").read_bytes(), project))
 
 
@@ -480,14 +470,18 @@ BOMB = '<!DOCTYPE lolz [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><testsuite name
 @pytest.mark.parametrize(
     ("xml", "says"),
     [
-        ("", "no element found (line 1, column 1)"),
+        ("", "it is empty, and no JUnit report"),
+        ("\n", "it ends too early (line 2, column 1)"),
         ("no xml", "(line 1, column 1)"),
         ("<html></html>", "its root element is <html> (line 1, column 1)"),
-        ("<testsuite>\n<testcase>\n", "no element found (line 3, column 1)"),
+        ("<testsuite>\n<testcase>\n", "it ends too early (line 3, column 1)"),
+        ("<testsuite>\n<testcase name='", "it ends too early (line 2, column 1)"),
+        ("<testsuite><testcase><failure><![CDATA[text", "it ends too early (line 1, column "),
         ("<testsuite>\n  <a></b>", "mismatched tag (line 2, column 8)"),
         ("<testsuite/>\n<testsuite/>", "junk after document element (line 2, column 1)"),
         (BOMB, "document type declaration or entities, which are refused"),
         ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><testsuite/>', "document type declaration"),
+        ('<!DOCTYPE a [<!ATTLIST testcase name CDATA "x">]><testsuite/>', "document type declaration"),
         ("<testsuite>" + "\n<a>" * 1000, "nested more than 100 deep (line 101, column 1)"),
         ("<testsuite>" + "".join(f"<a{n}/>" for n in range(2000)), "more than 1000 kinds"),
         (f'<testsuite name="{"x" * 9_000_000}"/>', "more than 8 MB"),
@@ -505,7 +499,7 @@ def test_what_is_no_report_is_refused_with_its_place(tmp_path: Path, xml: str, s
 def test_what_stood_before_the_trouble_was_given(tmp_path: Path) -> None:
     taken: list[Any] = []
     with pytest.raises(InvalidInput):
-        junit.read(io.BytesIO(b'<testsuite><testcase name="a"/><testcase'), tmp_path, taken.append)
+        junit.read(io.BytesIO(b'<testsuite><testcase name="a"/><testcase'), tmp_path, taken.append, str)
     assert taken == [["passed", "a", 0.0]]
 
 
@@ -530,22 +524,6 @@ def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
 # Size
 
 
-class Generated:
-    """A file that is made while it is read."""
-
-    name = "generated.xml"
-
-    def __init__(self, parts: Iterable[bytes]) -> None:
-        self._parts: Iterator[bytes] = iter(parts)
-        self._rest = b""
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._rest) < size and (part := next(self._parts, b"")):
-            self._rest += part
-        given, self._rest = self._rest[:size], self._rest[size:]
-        return given
-
-
 def test_a_huge_text_takes_little_memory_and_no_word_is_cut(tmp_path: Path) -> None:
     block = b"begin of a key " + b"K" * 200 + b" of output, "
     block *= 65_536 // len(block)
@@ -553,12 +531,12 @@ def test_a_huge_text_takes_little_memory_and_no_word_is_cut(tmp_path: Path) -> N
         b'<testsuite><testcase name="a"><failure message="m">',
         b"</failure><system-out>x</system-out></testcase></testsuite>",
     )
-    count = 300_000_000 // len(block)
+    count = 100_000_000 // len(block)
     source = Generated(part for parts in ([begin], (block for _ in range(count)), [end]) for part in parts)
     taken: list[Any] = []
     tracemalloc.start()
     try:
-        junit.read(cast("BinaryIO", source), tmp_path, taken.append)
+        junit.read(cast("BinaryIO", source), tmp_path, taken.append, str)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -587,3 +565,61 @@ def test_no_half_of_a_key_stays(tmp_path: Path, where: str, shift: int) -> None:
         said = str(record).replace(key, "")
         assert "sk-" not in said
         assert "abcdefghij" not in said
+
+
+KEY = "\n".join(["-----BEGIN RSA PRIVATE KEY-----", *("MIIEpAIBAAKCAQEA" * 4,) * 25, "-----END RSA PRIVATE KEY-----"])
+
+
+@pytest.mark.parametrize("where", ["message", "text", "system-out"])
+@pytest.mark.parametrize("before", [0, 900, 1900, 3000, 66_000])
+def test_a_secret_of_several_lines_is_taken_out_before_a_text_is_cut(tmp_path: Path, where: str, before: int) -> None:
+    long = "word " * (before // 5) + f"{KEY}\n" + "word " * 500
+    said = {name: long if name == where else "" for name in ("message", "text", "system-out")}
+    body = f'<failure message="{said["message"].replace(chr(10), "&#10;")}">{said["text"]}</failure>'
+    body += f"<system-out>{said['system-out']}</system-out>"
+    taken: list[Any] = []
+    xml = f'<testsuite><testcase name="a">{body}</testcase></testsuite>'
+    junit.read(io.BytesIO(xml.encode()), tmp_path, taken.append, Redactor({}).text)
+    assert "MIIE" not in str(taken)
+
+
+# What the project's files add
+
+
+def statement(project: Path, line: int, code: str = "") -> list[str]:
+    """Return the statements of a failure that a report places at a line of tests/test_x.py."""
+    body = f"<failure>tests/test_x.py:{line}: in test_a\n    {code}\nE   assert 1 == 2</failure>"
+    report = one(body, project, 'classname="tests.test_x" name="test_a"')
+    return [site["statement"] for site in report.details["tests/test_x.py::test_a", "call"]["sites"]]
+
+
+def test_a_statement_of_several_lines_is_whole(tmp_path: Path) -> None:
+    source = """\
+        @decorated
+        def test_a():
+            if True:
+                assert add(
+                    1,  2,
+                ) == 2
+            try:
+                pass
+            except ValueError:
+                fail()
+            match 1:
+                case 1:
+                    check("é")
+    """
+    write(tmp_path, {"tests/test_x.py": source})
+    assert statement(tmp_path, 5, "1,  2,") == ["assert add( 1, 2, ) == 2"]
+    assert statement(tmp_path, 10) == ["fail()"]
+    assert statement(tmp_path, 13) == ['check("é")']
+    assert statement(tmp_path, 5, "assert changed == 2") == ["assert changed == 2"]
+    assert statement(tmp_path, 50) == []
+
+
+@pytest.mark.parametrize("begin", ["", "\ufeff"])
+def test_lines_are_counted_as_python_counts_them(tmp_path: Path, begin: str) -> None:
+    write(tmp_path, {"tests/test_x.py": begin + "A = '\\d'\n\x0c\nB = '\u2028'\nclass TestC:\n    def test_a(self):\n        check()\n"})  # fmt: skip
+    assert statement(tmp_path, 6, "check()") == ["check()"]
+    report = one("<failure>tests/test_x.py:6: in test_a\nE   x</failure>", tmp_path)
+    assert report.places("a.B::test", tmp_path) == [["tests/test_x.py", 6, "TestC.test_a", "check()"]]

@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
 import tracemalloc
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, BinaryIO, cast
@@ -17,35 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatcher.domain.redact import Redactor
 from dispatcher.errors import InvalidInput
 from dispatcher.scan.reports import reportlog
+from tests.unit.scan.reports.real import Generated, run_pytest
 
-# What pytest-reportlog 1.0 does; it is no dependency of ours.
-PLUGIN = """\
-import json
-
-class Log:
-    def __init__(self, config):
-        self.config, self.file = config, open("log.jsonl", "w")
-        self.put({"pytest_version": "9", "$report_type": "SessionStart"})
-    def put(self, data):
-        print(json.dumps(data, default=repr), file=self.file, flush=True)
-    def pytest_runtest_logreport(self, report):
-        data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
-        if "result" in data:
-            data["result"] = None
-        self.put(data)
-    pytest_collectreport = pytest_runtest_logreport
-    def pytest_warning_recorded(self, warning_message, when, nodeid):
-        self.put({"category": "W", "when": when, "$report_type": "WarningMessage"})
-    def pytest_sessionfinish(self, exitstatus):
-        self.put({"exitstatus": exitstatus, "$report_type": "SessionFinish"})
-
-def pytest_configure(config):
-    config.pluginmanager.register(Log(config))
-"""
 PROJECT = {
-    "conftest.py": PLUGIN,
     "tests/test_bad.py": "import nope\n",
     "tests/test_all_skipped.py": "import pytest\n\npytest.skip('all', allow_module_level=True)\n",
     "tests/test_x.py": """\
@@ -99,7 +73,7 @@ PROJECT = {
 
 def records(data: bytes | str, project: Path) -> list[Any]:
     taken: list[Any] = []
-    reportlog.read(io.BytesIO(data.encode() if isinstance(data, str) else data), project, taken.append)
+    reportlog.read(io.BytesIO(data.encode() if isinstance(data, str) else data), project, taken.append, str)
     return taken
 
 
@@ -126,12 +100,7 @@ def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     for name, text in PROJECT.items():
         (project / name).parent.mkdir(exist_ok=True)
         (project / name).write_text(dedent(text))
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    env |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    style = ("-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", f"--tb={request.param}")
-    argv = [sys.executable, "-m", "pytest", *style, "tests"]
-    ended = subprocess.run(argv, cwd=project, env=env, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1, ended.stdout[-2000:] + ended.stderr
+    run_pytest(project, f"--tb={request.param}", "tests")
     return project, records((project / "log.jsonl").read_bytes(), project)
 
 
@@ -284,34 +253,18 @@ def test_whatever_bytes_come_are_read_or_refused(data: bytes) -> None:
 # Size
 
 
-class Generated:
-    """A file that is made while it is read."""
-
-    name = "generated.jsonl"
-
-    def __init__(self, parts: Iterable[bytes]) -> None:
-        self._parts: Iterator[bytes] = iter(parts)
-        self._rest = b""
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._rest) < size and (part := next(self._parts, b"")):
-            self._rest += part
-        given, self._rest = self._rest[:size], self._rest[size:]
-        return given
-
-
 def test_a_huge_line_takes_little_memory_and_no_word_is_cut(tmp_path: Path) -> None:
     block = b"begin of a key " + b"K" * 200 + b' \\"of\\\\ output, \\u00e9 '
     block *= 65_536 // len(block)
     log = line(outcome="failed", longrepr="@", sections=[["out", "x"]]).encode()
     begin, _, end = log.partition(b"@")
-    count = 300_000_000 // len(block)
+    count = 100_000_000 // len(block)
     whole = ([begin], (block for _ in range(count)), [end, line(when="teardown").encode()])
     source = Generated(part for parts in whole for part in parts)
     taken: list[Any] = []
     tracemalloc.start()
     try:
-        reportlog.read(cast("BinaryIO", source), tmp_path, taken.append)
+        reportlog.read(cast("BinaryIO", source), tmp_path, taken.append, str)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -331,3 +284,17 @@ def test_a_long_text_is_cut_at_no_escape_and_no_half_of_a_key_stays(tmp_path: Pa
     whole = "sk-" + "é" * 30
     assert whole in taken[0]["text"]
     assert "é" not in str(taken).replace(whole, "")
+
+
+@pytest.mark.parametrize("before", [0, 900, 1900, 3000, 66_000])
+def test_a_secret_of_several_lines_is_taken_out_before_a_text_is_cut(tmp_path: Path, before: int) -> None:
+    key = "\n".join(["-----BEGIN RSA PRIVATE KEY-----", *("MIIE" * 16,) * 25, "-----END RSA PRIVATE KEY-----"])
+    long = "word " * (before // 5) + f"{key}\n" + "word " * 500
+    entry = {"type": "ReprEntry", "data": {"lines": long.split("\n"), "reprfileloc": None}}
+    shown = {"reprcrash": {"message": long}, "reprtraceback": {"reprentries": [entry]}}
+    log = line(outcome="failed", longrepr=shown, sections=[["Captured stdout call", long]])
+    log += line("t.py::b", outcome="failed", longrepr=long)
+    taken: list[Any] = []
+    reportlog.read(io.BytesIO(log.encode()), tmp_path, taken.append, Redactor({}).text)
+    assert len([record for record in taken if isinstance(record, dict) and record["t"] == "fail"]) == 2
+    assert "MIIE" not in str(taken)
