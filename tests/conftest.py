@@ -21,6 +21,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project folder as the working directory, without the caller's settings."""
     for name in [n for n in os.environ if n.startswith("DISPATCHER_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("DISPATCHER_SCAN_EVIDENCE", "false")  # as in cli/suites.py: most tests look once
     # Bytecode knows its source by size and second: a test that edits a file twice in one would run the first.
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.chdir(tmp_path)

@@ -83,7 +83,7 @@ def plan(
     rest = _place_known(made, known, findings)
     joining: dict[str, list[Failure]] = defaultdict(list)
     by_cause: dict[str, list[Failure]] = defaultdict(list)
-    finder = _Finder(known, findings, group=group)
+    finder = _Finder(known, findings, made.changed, group=group)
     for failure in rest:
         if task_id := finder.pending(failure):
             joining[task_id].append(failure)
@@ -140,26 +140,35 @@ class _Finder:
     What is known to be flaky goes only to a task that is, and what has failed again and again only to one that is not.
     """
 
-    def __init__(self, known: Mapping[str, Known], findings: Findings, *, group: bool) -> None:
+    def __init__(
+        self, known: Mapping[str, Known], findings: Findings, changed: Mapping[str, list[Failure]], *, group: bool
+    ) -> None:
         self._pending: dict[bool, dict[str, str]] = {True: {}, False: {}}
-        self._completed: dict[str, str] = {}
+        self._completed: dict[bool, dict[str, str]] = {True: {}, False: {}}
         self._flaky = findings.flaky
         for task_id, task in sorted(known.items(), key=lambda item: item[1].task["closed_seq"] or 0):
+            flaky = "flaky" in task.task or any("flaky" in failure for failure in changed.get(task_id, ()))
             if task.status == "PENDING" and group:
                 for key in (*task.members.values(), *sorted(task.causes)):
-                    self._pending["flaky" in task.task].setdefault(key, task_id)
+                    self._pending[flaky].setdefault(key, task_id)
             elif task.status == "COMPLETED":  # the one closed last counts
-                self._completed |= dict.fromkeys((k if group else t for t, k in task.members.items()), task_id)
+                self._completed[flaky] |= dict.fromkeys((k if group else t for t, k in task.members.items()), task_id)
         self._group = group
 
     def pending(self, failure: Failure) -> str | None:
-        solid, flaky = self._pending[False], self._pending[True]
-        fitting = [flaky] if "flaky" in failure else [solid] if failure["test"] in self._flaky else [solid, flaky]
-        keys = [(key, tasks) for key in (failure["fingerprint"], failure["cause"]) for tasks in fitting]
-        return next((tasks[key] for key, tasks in keys if key in tasks), None)
+        keys = failure["fingerprint"], failure["cause"]
+        found = (self._pending[flaky].get(key) for key in keys for flaky in self._fitting(failure))
+        return next(filter(None, found), None)
 
     def completed(self, failure: Failure) -> str | None:
-        return self._completed.get(failure["fingerprint"] if self._group else failure["test"])
+        key = failure["fingerprint"] if self._group else failure["test"]
+        found = (self._completed[flaky].get(key) for flaky in self._fitting(failure))
+        return next(filter(None, found), None)
+
+    def _fitting(self, failure: Failure) -> tuple[bool, ...]:
+        if "flaky" in failure:
+            return (True,)
+        return (False,) if failure["test"] in self._flaky else (False, True)
 
 
 def _present(task: Known, findings: Findings) -> list[Failure]:

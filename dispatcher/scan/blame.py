@@ -73,6 +73,9 @@ def _way(failure: Failure) -> list[tuple[str, str]]:
 def _with_misnamed(shown: list[Blamed], failure: Failure, rootdir: Path, history: History) -> list[Blamed]:
     """Put behind the first suspect what is not executed because its name, or how it is called, is wrong."""
     paths = [*re.findall(r"\(([^()]+\.py)\)$", failure["message"])]  # as an ImportError tells it
+    for module in re.findall(r"^module '([\w.]+)'", failure["message"]):
+        inside = module.replace(".", "/")
+        paths += [f"{folder}{inside}{end}" for folder in ("", "src/", "lib/") for end in (".py", "/__init__.py")]
     paths += [path for path, _ in _way(failure)] + [s["path"] for s in shown]
     known = {(s["path"], s["function"]) for s in shown[:1]}
     found = [

@@ -40,7 +40,7 @@ class History:
         key = path, first, last
         if key not in self._asked:
             said = self._git("blame", "--porcelain", "-w", "-L", f"{first},{last}", "--", path) if self._known else None
-            self._asked[key] = None if said is None else _latest(said.splitlines())
+            self._asked[key] = None if said is None else _latest(said.split("\n"))
         return self._asked[key]
 
     def _git(self, *arguments: str) -> str | None:

@@ -96,3 +96,18 @@ def _ran(code: int, out: bytes, err: bytes) -> Ran:
     ran = Ran(code, out.decode(), err.decode())
     assert "Traceback" not in ran.out + ran.err, ran
     return ran
+
+
+MEASURED = r"""
+import re, resource, sys
+from pathlib import Path
+from dispatcher.cli.app import main
+
+code = main(sys.argv[1:])
+status = Path("/proc/self/status")
+# What the kernel counts for a process includes what its parent had when it forked; this is the program's own.
+peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+print(int(peak[1]) * 1024 if peak else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
+"""A program like ours that prints last, on standard error, the most bytes that it has held, without its children."""

@@ -42,7 +42,6 @@ def be_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("PYTEST_") or name == "VIRTUAL_ENV"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv(_EVIDENCE, "false")
 
 
 class Scanned(NamedTuple):

@@ -8,12 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
 from tests.cli import suites
-from tests.cli.processes import SECONDS
+from tests.cli.processes import MEASURED, SECONDS
 from tests.cli.suites import Scanned
 from tests.support import Run
 
@@ -277,17 +276,6 @@ CLOSES = """
     def test_after():
         assert 1 == 4
 """
-MEASURED = """
-    import resource
-    import sys
-
-    from dispatcher.cli.app import main
-
-    code = main(sys.argv[1:])
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024), file=sys.stderr)
-    sys.exit(code)
-"""
-"""A command, and then the bytes that it has needed itself, without the processes that it has started."""
 
 
 @pytest.mark.usefixtures("root")
@@ -296,7 +284,7 @@ def test_100_megabytes_of_output_take_no_memory_and_no_process_is_left(project: 
     suites.write(project, {A: NASTY})
     os.mkfifo(project / "held")
     held = os.open(project / "held", os.O_RDONLY | os.O_NONBLOCK)
-    argv = [sys.executable, "-c", dedent(MEASURED), "scan", "--no-group", "--", "-s", "-p", "no:faulthandler"]
+    argv = [sys.executable, "-c", MEASURED, "scan", "--no-group", "--", "-s", "-p", "no:faulthandler"]
     ended = subprocess.run(
         argv,
         cwd=project,
