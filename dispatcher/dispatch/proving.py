@@ -66,7 +66,8 @@ class Look(NamedTuple):
         found = self._second_pass(ran, again) if again else Evidence()
         if group:
             blame.join(added, found)
-        blame.explain([*added, *changed], found, ran.layout.rootdir, History(ran.layout.rootdir))
+        history = History(ran.layout.rootdir, self.desk.redactor.text)
+        blame.explain([*added, *changed], found, ran.layout.rootdir, history)
         return ran._replace(interrupted=ran.interrupted or found.interrupted)
 
     def _second_pass(self, ran: Run, again: list[str]) -> Evidence:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from dispatcher.dispatch import failing
 from dispatcher.dispatch.desk import Desk
-from dispatcher.domain import rescan
+from dispatcher.domain import flakiness, rescan
 from dispatcher.domain.failure import BAD, Findings, file_of
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.rescan import Known
@@ -18,10 +18,14 @@ from dispatcher.errors import Locked, TestsNotRun
 from dispatcher.scan import revision, runner
 from dispatcher.scan.guard import Guard
 from dispatcher.scan.legs import Part
+from dispatcher.scan.rerun import Reruns
 from dispatcher.scan.runner import Progress
 from dispatcher.text import count, one_line
 
 _NAMED = 3
+_MOST_AGAIN = 20
+"""Runs of a flaky task's tests that a completion waits for, at most."""
+
 _MESSAGE = 120
 
 
@@ -69,7 +73,22 @@ def verify(
     others = desk.store.view(lambda ledger: _known_to_fail(desk, ledger, task["id"]))
     broken = [t for t in _passed_before(detail["baseline"]) if findings.state(t) in BAD and t not in others]
     why, allowed = _judge(known, findings, changed, broken, allow_changed=allow_changed)
+    if why is None and "flaky" in task:
+        again = Reruns(order, limits, redact, on_progress)
+        again.run(members.keys() & findings.outcomes.keys(), min(flakiness.needed(task["flaky"]), _MOST_AGAIN) - 1)
+        why = _still_flaky(again)
     return Verdict(why, allowed, len(findings.outcomes), commit)
+
+
+def _still_flaky(again: Reruns) -> str | None:
+    """Return what runs again and again say against a test that has passed once."""
+    bad = sorted(test for test, runs in again.runs.items() if again.passed[test] < runs)
+    if again.interrupted:
+        raise KeyboardInterrupt
+    if not bad:
+        return None
+    passed, runs = again.passed[bad[0]] + 1, again.runs[bad[0]] + 1
+    return f"it is still flaky: {bad[0]} passed in {passed} of {count(runs, 'run')}"
 
 
 def _judge(

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _NAMES = ("TOKEN", "SECRET", "KEY", "PASSWORD", "PASSWD")
 _SHORTEST_VALUE = 6
 _SHORTEST_PIECE = 4
+# "..." of pytest's, "[9 chars]" of unittest's; a diff whose common beginning or end is skipped is cut at its lines.
+_MARKS = ("...", "…", " chars]", "Skipping")
+_CUTS = re.compile(r"(\.\.\.|…|\[\d+ chars\])")
+_CUTS_OF_DIFFS = re.compile(r"(\.\.\.|…|\[\d+ chars\]|\n[-+? ]*)")
 
 # At the beginning of a word, where the "n" of an escaped line end ("\\nghp_...") is no part of it.
 _ESCAPE = r"(?<=\\[abfnrtv])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})"
@@ -118,17 +122,19 @@ class Redactor:
 
 
 def replaced(text: str, secret: str, by: str) -> str:
-    """Return a text with a secret replaced, and what is left of it where "..." stands for its other part."""
+    """Return a text with a secret replaced, and what is left of it where pytest or unittest have cut a value short."""
     if secret in text:
         text = text.replace(secret, by)
-    if "..." not in text:
+    if not any(mark in text for mark in _MARKS):
         return text
-    parts = text.split("...")
-    for n, part in enumerate(parts):
+    cuts = _CUTS_OF_DIFFS if "Skipping" in text else _CUTS
+    parts = cuts.split(text)  # every other one is what stands for what was cut
+    for n in range(0, len(parts), 2):
         if n + 1 < len(parts):
-            part = _without(part, secret, by, at_end=True)  # noqa: PLW2901 - both ends may have to go
-        parts[n] = _without(part, secret, by, at_end=False) if n else part
-    return "...".join(parts)
+            parts[n] = _without(parts[n], secret, by, at_end=True)
+        if n:
+            parts[n] = _without(parts[n], secret, by, at_end=False)
+    return "".join(parts)
 
 
 def _without(part: str, secret: str, by: str, *, at_end: bool) -> str:

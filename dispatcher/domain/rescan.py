@@ -93,6 +93,10 @@ def plan(
             by_cause[failure["cause"] if group else failure["test"]].append(failure)
     for task_id, failures in joining.items():
         made.changed[task_id] = [*made.changed.get(task_id, _present(known[task_id], findings)), *failures]
+    for task_id, failures in made.reopened.items():
+        if "flaky" in known[task_id].task:
+            again = [findings.flaky.get(f["test"], {"passed": 0, "runs": 1}) for f in failures]
+            made.flakes[task_id] = min(again, key=lambda flaky: flaky["passed"])
     made.added = sorted((sorted(f, key=_order) for f in by_cause.values()), key=lambda group: _order(group[0]))
     _settle(made, known, findings, changed)
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -29,8 +29,9 @@ class Change(NamedTuple):
 class History:
     """Asks git about files below one folder, as long as there is time. Without a repository it knows nothing."""
 
-    def __init__(self, rootdir: Path, seconds: float = _SECONDS) -> None:
+    def __init__(self, rootdir: Path, redact: Callable[[str], str], seconds: float = _SECONDS) -> None:
         self._root = rootdir
+        self._redact = redact
         self._until = time.monotonic() + seconds
         self._asked: dict[tuple[str, int, int], Change | None] = {}
         self._known = (rootdir / ".git").exists() or self._git("rev-parse", "--git-dir") is not None
@@ -40,7 +41,7 @@ class History:
         key = path, first, last
         if key not in self._asked:
             said = self._git("blame", "--porcelain", "-w", "-L", f"{first},{last}", "--", path) if self._known else None
-            self._asked[key] = None if said is None else _latest(said.split("\n"))
+            self._asked[key] = None if said is None else _latest(said.split("\n"), self._redact)
         return self._asked[key]
 
     def _git(self, *arguments: str) -> str | None:
@@ -61,7 +62,7 @@ def _time(known: dict[str, str], whose: str) -> int:
     return int(known.get(f"{whose}-time", "0"))
 
 
-def _latest(lines: Iterable[str]) -> Change | None:
+def _latest(lines: Iterable[str], redact: Callable[[str], str]) -> Change | None:
     """Read the porcelain format of git-blame(1): a header per line, with a commit's details when it first comes."""
     touched: dict[str, int] = {}
     details: dict[str, dict[str, str]] = {}
@@ -82,5 +83,9 @@ def _latest(lines: Iterable[str]) -> Change | None:
     known = details[newest]
     date = datetime.fromtimestamp(int(known.get("author-time", "0")), UTC).date().isoformat()
     return Change(
-        newest, known.get("author", "")[:_MAX_WORDS], date, known.get("summary", "")[:_MAX_WORDS], touched[newest]
+        newest,
+        redact(known.get("author", ""))[:_MAX_WORDS],
+        date,
+        redact(known.get("summary", ""))[:_MAX_WORDS],
+        touched[newest],
     )

@@ -60,6 +60,24 @@ class Whole(NamedTuple):
     asked_for: bool = False
 
 
+def control_of(part: Part, limits: Limits, stream: Path, stacks: Path) -> dict[str, Any]:
+    """Return what our plugin is told for a first leg (see target/dispatcher_pytest.py)."""
+    return {
+        "stream": str(stream),
+        "files": part.files,
+        "ignore": [str(path) for path in part.ignore],
+        "only": part.only,
+        "again": part.only is not None or part.evidence is not None,
+        "evidence": part.evidence,
+        "done": {},
+        "maxfail": 0,
+        "redact": redact.__file__,
+        "signal": SIGNAL if limits.item else 0,
+        "limit": limits.item,
+        "stacks": str(stacks),
+    }
+
+
 class Legs:
     """Runs pytest until every item has run, or there is a reason to stop. `folder` is for its files, `tick` is told all along."""
 
@@ -105,18 +123,10 @@ class Legs:
         stacks = self._folder / "stacks"
         stacks.touch(0o600)
         wanted = {
-            "stream": str(self._stream.path),
-            "files": part.files,
+            **control_of(part, self._limits, self._stream.path, stacks),
             "ignore": self._ignore,
             "done": self._stream.ended,
             "maxfail": self._maxfail,
-            "redact": redact.__file__,
-            "signal": SIGNAL if self._limits.item else 0,
-            "limit": self._limits.item,
-            "stacks": str(stacks),
-            "only": part.only,
-            "again": part.only is not None or part.evidence is not None,
-            "evidence": part.evidence,
         }
         self._starved = crash.out_of_memory()
         control.write_bytes(orjson.dumps(wanted))

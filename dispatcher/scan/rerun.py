@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from dispatcher.domain.failure import file_of
+from dispatcher.domain.failure import BAD, file_of
 from dispatcher.process import child
 from dispatcher.scan.legs import Legs, Order, Part
 from dispatcher.scan.patience import Limits
@@ -54,6 +54,6 @@ class Reruns:
                 stream.close()
         self.interrupted = whole.ended.interrupted
         for test in part.only or ():
-            if test in stream.outcomes:
+            if stream.outcomes.get(test) in ("passed", *BAD):  # a skip says nothing
                 self.runs[test] += 1
                 self.passed[test] += stream.outcomes[test] == "passed"

@@ -17,6 +17,9 @@ from typing import NamedTuple
 
 import orjson
 
+from dispatcher.scan.legs import Part, control_of
+from dispatcher.scan.patience import Limits
+
 _HOME = Path(__file__).parents[2]
 # Runs one scan and tells, on the last line of standard error, what its process itself has used.
 _SCAN = """
@@ -79,8 +82,10 @@ def _pair(folder: Path, turn: int) -> tuple[float, Cost]:
 def instructions(folder: Path) -> tuple[int, int]:
     """Return the instructions of plain pytest and of pytest under scan, which no other load can change."""
     control = folder / "control.json"
-    control.write_bytes(orjson.dumps({"stream": str(folder / "stream.jsonl"), "files": None, "ignore": []}))
-    (folder / "stream.jsonl").touch()
+    stream, stacks = folder / "stream.jsonl", folder / "stacks"
+    control.write_bytes(orjson.dumps(control_of(Part(), Limits(item=300), stream, stacks)))
+    stream.touch()
+    stacks.touch()
     boot = str(_HOME / "dispatcher/scan/target/dispatcher_boot.py")
     counts = []
     for argv in (_PLAIN, (sys.executable, boot, str(control))):
