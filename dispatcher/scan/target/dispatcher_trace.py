@@ -104,30 +104,36 @@ class _Profiling:
     def __init__(self, own: Own) -> None:
         self.own = own
         self.profile: Any = None
-        self.traced = False
+        self.wants_lines = False
         self.threads: dict[int, types.CodeType] = {}
         self.lines: Lines = {}
 
     def begin(self, *, lines: bool) -> None:
         self.profile = cProfile.Profile(subcalls=False, builtins=False)
-        self.traced = lines and sys.gettrace() is None
+        self.wants_lines = lines
 
     def on(self) -> None:
-        if sys.getprofile() is not None:  # somebody else profiles
-            return
-        threading.setprofile(self._in_thread)
-        if self.traced:
-            threading.settrace(self._call)
+        """Begin where nobody else is: a suite's own tracer or profiler goes first."""
+        if sys.getprofile() is None:
+            if _of_threads("_profile_hook") is None:
+                threading.setprofile(self._in_thread)
+            self.profile.enable()
+        if self.wants_lines and sys.gettrace() is None:
+            if _of_threads("_trace_hook") is None:
+                threading.settrace(self._call)
             sys.settrace(self._call)
-        self.profile.enable()
 
     def off(self) -> None:
-        with contextlib.suppress(Exception):
-            self.profile.disable()
-        if self.traced:
+        """Take away what is still ours: a test, or its fixtures, may have put its own in its place."""
+        profiler: Any = sys.getprofile()
+        if profiler is self.profile:
+            profiler.disable()
+        if sys.gettrace() == self._call:
             sys.settrace(None)
+        if _of_threads("_trace_hook") == self._call:
             threading.settrace(None)
-        threading.setprofile(None)
+        if _of_threads("_profile_hook") == self._in_thread:
+            threading.setprofile(None)
 
     def end(self) -> Tuple[List[types.CodeType], Lines]:
         codes: Iterable[Any] = (entry.code for entry in self.profile.getstats())
@@ -155,3 +161,8 @@ class _Profiling:
             return line
 
         return line
+
+
+def _of_threads(name: str) -> Any:
+    """Return what new threads begin with; there are functions for that from Python 3.10 on only."""
+    return getattr(threading, name, None)
