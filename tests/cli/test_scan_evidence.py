@@ -700,7 +700,7 @@ def test_a_suites_own_tracers_work_as_before(shop: Scanned, read: Reader) -> Non
     Before Python 3.12 there is one hook of each kind: tests whose tracer comes from a fixture may not get over ours.
     """
     assert not [test for test in shop.tests if test.startswith("tests/test_tracers.py")]
-    if sys.version_info < (3, 12):
+    if not hasattr(sys, "monitoring"):
         return
     counted = read.evidence(shop, f"{SHOP}::test_net")["tests"]
     passed = read.facts(shop.project)[0]["passed"]
