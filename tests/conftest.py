@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli.app import main
+from tests.faults import tally
 from tests.support import FakeClock, Ran, Run
 
 
@@ -51,3 +52,10 @@ def root(run: Run, project: Path) -> Path:
     """The state root of a fresh INBOX in `project`."""
     run("init")
     return project / "INBOX" / "agents" / "Local Models"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the fault tests tried and how many violations there were."""
+    stats = terminalreporter.stats
+    for line in tally.lines([*stats.get("passed", ()), *stats.get("failed", ())]):
+        terminalreporter.write_line(line)

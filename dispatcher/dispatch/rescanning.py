@@ -72,7 +72,8 @@ class Rescan:
         elsewhere = {test for task in known.values() if task.status != "COMPLETED" for test in task.members}
         for task_id, failures in plan.reopened.items():
             events += self._reopen(known[task_id], failures, elsewhere)
-        events += [self._change(known[i], failures, plan.left.get(i, set())) for i, failures in plan.changed.items()]
+        for task_id, failures in plan.changed.items():
+            events.append(self._change(known[task_id], failures, plan.left.get(task_id, set()), task_id in plan.solid))
         if not later:
             self.batch.resolved = plan.resolved
             events += [self._resolve(known[i]) for i in plan.resolved]
@@ -133,15 +134,17 @@ class Rescan:
             events.append({"type": "scan_noted", "task": task_id, **seen._asdict()})
         return events
 
-    def _change(self, known: Known, failures: list[Failure], gone: set[str]) -> Event:
+    def _change(self, known: Known, failures: list[Failure], gone: set[str], solid: bool) -> Event:
         kept = {t: p for t, p in known.members.items() if t not in gone}
         members = {**kept, **{f["test"]: f["fingerprint"] for f in failures}}
         # What was taken when a test became a member stays: no scan forgives a change.
         prints = {**failing.prints_of(self._guard, failures), **known.prints}
         flaky = "flaky" in known.task
         failures = failing.still_joint(known.task["failure"], failures)
-        fields = failing.document(failures, members, prints, self._bulk(members), flaky=flaky)
-        if "flaky" in failures[0] and not flaky:
+        fields = failing.document(failures, members, prints, self._bulk(members), flaky=flaky and not solid)
+        if solid:
+            fields["solid"] = True
+        if solid or ("flaky" in failures[0] and not flaky):
             fields["priority"] = failing.priority(failures)
         return {"type": "failure_changed", "task": known.task["id"], **fields}
 

@@ -95,9 +95,11 @@ def _edited(tasks: Tasks, event: Event, record: Record) -> None:
 
 @_on("failure_changed")
 def _failure_changed(tasks: Tasks, event: Event, record: Record) -> None:
-    """A task that a scan has made now stands for these failures."""
+    """A task that a scan has made now stands for these failures. `solid`: it is flaky no longer, it always fails."""
     task = tasks.change(event["task"], record.seq)
     _assign(task, event, "title", "paths", "labels", "priority", *_FAILURE_FIELDS)
+    if event.get("solid"):
+        task.pop("flaky", None)
     _note_flaky(task, event)
 
 

@@ -55,7 +55,7 @@ class Plan:
     """What is to happen.
 
     `changed` and `reopened` hold all failures that the task now stands for; `flakes` how often the tests of tasks that
-    are known to be flaky have passed.
+    are known to be flaky have passed; `solid` are those of them that have failed for so long that they are no longer.
     """
 
     added: list[list[Failure]] = field(default_factory=list)
@@ -65,6 +65,7 @@ class Plan:
     resolved: list[str] = field(default_factory=list)
     seen: dict[str, Seen] = field(default_factory=dict)
     flakes: dict[str, Flaky] = field(default_factory=dict)
+    solid: set[str] = field(default_factory=set)
 
 
 class Seen(NamedTuple):
@@ -115,11 +116,25 @@ def _place_known(made: Plan, known: Mapping[str, Known], findings: Findings) -> 
         if task.status in FROZEN or (findings.reported and "source" not in task.task["failure"]):
             continue  # a report knows less of a failure than a run of ours
         stay, away = _split(task, failures)
-        if away or any(f["fingerprint"] != task.members[f["test"]] or _is_news(task, f) for f in stay):
+        if _has_become_solid(task, findings):
+            made.solid.add(task_id)
+        if (
+            away
+            or task_id in made.solid
+            or any(f["fingerprint"] != task.members[f["test"]] or _is_news(task, f) for f in stay)
+        ):
             made.changed[task_id] = stay
             made.left[task_id] = {f["test"] for f in away}
             rest += away
     return sorted(rest, key=_order)
+
+
+def _has_become_solid(task: Known, findings: Findings) -> bool:
+    """Tell whether a flaky task's tests have failed again and again, up to this run."""
+    if findings.filtered or not findings.finished:
+        return False
+    flake = _flake(task, {test: findings.state(test) for test in task.members}, findings)
+    return flake is not None and flakiness.is_solid(flakiness.add(task.task.get("flaky"), **flake))
 
 
 def _split(task: Known, failures: list[Failure]) -> tuple[list[Failure], list[Failure]]:
@@ -189,7 +204,7 @@ def _settle(made: Plan, known: Mapping[str, Known], findings: Findings, changed:
             continue
         states = {t: findings.state(t) for t in task.members if t not in made.left.get(task_id, ())}
         flake = _flake(task, states, findings)
-        if flake:
+        if flake and task_id not in made.solid:
             made.flakes[task_id] = flake
         failing = sum(s in BAD for s in states.values()) + len(_joined(made, task))
         passing = sum(_is_fine(task, s) for s in states.values())

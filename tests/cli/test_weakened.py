@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from tests.cli import mending
 from tests.cli.mending import edit, prepared
@@ -283,7 +284,13 @@ ALIKE = {
 """Ways that look to the judge as others do: for these the scan, which sees all at once, is enough."""
 
 
-@pytest.mark.parametrize("way", [way for way in FILES if way not in ALIKE])
+def _some(ways: Mapping[str, Weakened]) -> list[ParameterSet]:
+    """Return the ways that a completion is tried with, each of which takes a run: by default every third."""
+    tried = [way for way in ways if way not in ALIKE]
+    return [pytest.param(way, marks=[pytest.mark.campaign] if n % 3 else []) for n, way in enumerate(tried)]
+
+
+@pytest.mark.parametrize("way", _some(FILES))
 def test_a_completion_is_refused_when_a_file_was_weakened(run: Run, way: str) -> None:
     _ways(run)
     task_id = _task(_path(way))
@@ -412,7 +419,7 @@ def test_a_scan_leaves_a_task_open_when_what_lies_around_its_tests_was_weakened(
         assert word in ran.json["held"][task_id]
 
 
-@pytest.mark.parametrize("way", [way for way in AROUND if way not in ALIKE])
+@pytest.mark.parametrize("way", _some(AROUND))
 def test_a_completion_is_refused_when_what_lies_around_its_tests_was_weakened(run: Run, way: str) -> None:
     token = claim(run, _plain(run))
     if AROUND[way].mended:

@@ -1,7 +1,8 @@
 """A project whose tests are run by a real pytest once, and then are only said to have been: faults come by the hundred.
 
 The Python that runs them is a script. What it has not seen yet it runs, and keeps the stream that the plugin wrote; the
-next time it hands out that stream. The streams lie in the project and travel with its copies.
+next time it hands out that stream. The streams lie in the project, named by the first line of what is tested, and travel
+with its copies.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from pathlib import Path
 SCAN = ("scan", "--no-evidence", "--python", "./replay", "--quiet")
 _REPLAY = """#!/bin/sh
 PATH=/usr/bin:/bin
-stream=$(sed 's/.*"stream":"\\([^"]*\\)".*/\\1/' "$2")
-seen=streams/$(cat sums.py test_*.py | cksum | cut -d' ' -f1)
+read -r control < "$2"
+stream=${control#*'"stream":"'}
+stream=${stream%%'"'*}
+read -r tested < sums.py
+seen=streams/$tested
 if [ -f "$seen" ]; then
     sed "s|@HERE@|$PWD|g" "$seen" > "$stream"
 else

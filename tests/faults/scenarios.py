@@ -178,7 +178,7 @@ _PRUNE = {
 }
 _REBUILD = ("rebuild",)
 
-# The longest first, so that two servers finish together.
+# The longest first, so that servers beside each other finish together.
 SCENARIOS: dict[str, Scenario] = {
     "scan": Scenario(_scanned, recorded.SCAN, code=1),
     "complete that is refused": Scenario(_to_verify("one"), ("complete", "test-one@1"), code=5),

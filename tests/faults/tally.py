@@ -1,25 +1,23 @@
-"""What the fault tests tried, for the summary at the end of the run."""
+"""What the fault tests tried, for the summary at the end of the run, whichever process ran them."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+POINTS = "faults: points"
+KILLS = "faults: kills"
 
 
-class Tally:
-    """What was tried in this run."""
-
-    def __init__(self) -> None:
-        self.answers: list[dict[str, Any]] = []
-        self.kills: list[dict[str, Any]] = []
-
-    def of_points(self) -> str:
-        """Sum up the answers of the fork servers."""
-        points, states = (sum(answer[key] for answer in self.answers) for key in ("points", "states"))
-        violations = sum(len(answer["violations"]) for answer in self.answers)
-        return f"{points} points of {len(self.answers)} commands, {states} distinct states, {violations} violations"
-
-    def of_kills(self) -> str:
-        """Sum up the lives of the residents."""
-        killed, struck = (sum(story[key] for story in self.kills) for key in ("killed", "struck"))
-        ended = sum(len(story["ended"]) for story in self.kills)
-        return f"{killed} residents killed, {struck} of them in the middle of a command, {ended} commands ended"
+def lines(reports: Iterable[pytest.TestReport]) -> Iterator[str]:
+    """Sum up the fork servers' answers and the lives of the residents, which tests have kept as properties."""
+    kept = [prop for report in reports if report.when == "call" for prop in report.user_properties]
+    answers = [value for name, value in kept if name == POINTS and isinstance(value, dict)]
+    if answers:
+        points, states, violations = (sum(one[key] for one in answers) for key in ("points", "states", "violations"))
+        yield f"faults: {points} points of {len(answers)} commands, {states} distinct states, {violations} violations"
+    kills = [value for name, value in kept if name == KILLS and isinstance(value, dict)]
+    if kills:
+        killed, struck, ended = (sum(one[key] for one in kills) for key in ("killed", "struck", "ended"))
+        yield f"faults: {killed} residents killed, {struck} of them in the middle of a command, {ended} commands ended"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.pool import environ
+from tests.faults.forks import environ
 from tests.faults.shim import Fault
 
 _START = """

@@ -27,13 +27,13 @@ _BATCH = 100
 
 
 def points(calls: Sequence[str]) -> Iterator[Fault]:
-    """Yield every fault at each of a command's calls."""
+    """Yield every fault at each of a command's calls; which error a disk that stays broken gives, goes in turn."""
     for n, call in enumerate(calls, 1):
         yield Fault("kill before", n)
         yield Fault("kill after", n)
         for number in _ERRORS:
             yield Fault("errno", n, number)
-            yield Fault("errno", n, number, from_then_on=True)
+        yield Fault("errno", n, _ERRORS[n % len(_ERRORS)], from_then_on=True)
         if _writes(call):
             yield Fault("torn", n)
             yield Fault("short", n)

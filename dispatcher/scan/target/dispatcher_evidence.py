@@ -108,7 +108,8 @@ class Evidence:
         while frame is not None and not self.own(frame.f_code.co_filename):
             frame = frame.f_back
         values = {"left": dispatcher_values.spoken(left), "op": op, "right": dispatcher_values.spoken(right)}
-        self.comparison = (frame, values)  # an assertion may be caught, and another exception end the test
+        where = (frame, frame.f_lineno) if frame is not None else None
+        self.comparison = (where, values)  # an assertion may be caught, and another exception end the test
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_exception_interact(self, call: Any, report: Any) -> None:
@@ -124,8 +125,8 @@ class Evidence:
         with dispatcher_words.without(dispatcher_failure.secrets(excinfo)):
             compared = dispatcher_values.compared(frames)
             if self.comparison and isinstance(excinfo.value, AssertionError):
-                own = [frame for frame, _ in frames if self.own(frame.f_code.co_filename)]
-                compared = self.comparison[1] if own and own[-1] is self.comparison[0] else compared
+                own = [(frame, line) for frame, line in frames if self.own(frame.f_code.co_filename)]
+                compared = self.comparison[1] if own and own[-1] == self.comparison[0] else compared
             compared = compared and {key: dispatcher_values.cut(words) for key, words in compared.items()}
             return {"compared": compared, "frames": dispatcher_values.of(frames, self.own)}
 

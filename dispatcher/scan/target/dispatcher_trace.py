@@ -104,6 +104,7 @@ class _Profiling:
     def __init__(self, own: Own) -> None:
         self.own = own
         self.profile: Any = None
+        self.displaced: list[Any] = []
         self.wants_lines = False
         self.threads: dict[int, types.CodeType] = {}
         self.lines: Lines = {}
@@ -128,6 +129,8 @@ class _Profiling:
         profiler: Any = sys.getprofile()
         if profiler is self.profile:
             profiler.disable()
+        elif self.profile not in self.displaced[-1:]:
+            self.displaced.append(self.profile)  # kept, as one that is freed unsets whatever profiler is set by then
         if sys.gettrace() == self._call:
             sys.settrace(None)
         if _of_threads("_trace_hook") == self._call:

@@ -15,8 +15,8 @@ from dispatcher.store.base import Change
 from dispatcher.store.memory import MemoryStore
 from tests.support import FakeClock
 
-LOTS = 3
-EACH = 12_000
+LOTS = 2
+EACH = 5000
 
 
 def test_any_number_of_leases_may_run_out_at_once(clock: FakeClock) -> None:

@@ -149,6 +149,19 @@ def test_groups_that_one_function_explains_have_one_cause() -> None:
     assert joint(found, TWO) == {"one": "core", "two": "core"}
 
 
+def test_one_fault_is_likelier_than_two_though_a_test_passes_it() -> None:
+    """Each group has a function of its own that no passing test executes: that would be two faults at once."""
+    failing: Runs = {"test_a": ["price", "core"], "test_b": ["label", "core"]}
+    assert joint(evidence(failing, {"test_p": ["core"]}), TWO) == {"one": "core", "two": "core"}
+
+
+def test_what_many_tests_pass_explains_not_even_many_groups() -> None:
+    failing: Runs = {f"test_{n}": [f"own_{n}", "core"] for n in range(4)}
+    groups = {f"cause {n}": [f"test_{n}"] for n in range(4)}
+    assert set(joint(evidence(failing, {f"test_p{n}": ["core"] for n in range(2)}), groups).values()) == {"core"}
+    assert joint(evidence(failing, {f"test_p{n}": ["core"] for n in range(3)}), groups) == {}
+
+
 def test_two_unrelated_faults_stay_two() -> None:
     found = evidence({"test_a": ["price"], "test_b": ["label"]}, {"test_p": ["other"]})
     assert joint(found, TWO) == {}

@@ -1,19 +1,14 @@
-"""Fork servers, as many as there are cores to feed, and a queue of scenarios for them."""
+"""The fork server as those who ask it see it."""
 
 from __future__ import annotations
 
 import json
-import os
-import queue
 import subprocess
 import sys
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 _REPOSITORY = Path(__file__).parents[2]
-_MOST = 4
 
 
 def environ(library: Path | None = None) -> dict[str, str]:
@@ -22,7 +17,7 @@ def environ(library: Path | None = None) -> dict[str, str]:
     return {**preload, "PYTHONPATH": str(_REPOSITORY), "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
 
 
-class Server:
+class ForkServer:
     """One fork server; see server.py."""
 
     def __init__(self, library: Path, folder: Path) -> None:
@@ -54,32 +49,3 @@ class Server:
         """End the server, whatever it is doing."""
         self._process.kill()
         self._process.communicate()
-
-
-class Pool:
-    """Servers that share the scenarios among them."""
-
-    def __init__(self, library: Path, folder: Path) -> None:
-        count = min(os.cpu_count() or 1, _MOST)
-        self._servers = [Server(library, folder / f"server-{n}") for n in range(count)]
-        self._idle: queue.SimpleQueue[Server] = queue.SimpleQueue()
-        for server in self._servers:
-            self._idle.put(server)
-        self._threads = ThreadPoolExecutor(count)
-
-    def ask(self, scenarios: Iterable[str]) -> dict[str, Future[dict[str, Any]]]:
-        """Let the servers work on scenarios, in this order; return what will be their answers."""
-        return {name: self._threads.submit(self._ask_one, name) for name in scenarios}
-
-    def close(self) -> None:
-        """End the servers, whatever they are doing."""
-        for server in self._servers:
-            server.close()
-        self._threads.shutdown(cancel_futures=True)
-
-    def _ask_one(self, scenario: str) -> dict[str, Any]:
-        server = self._idle.get()
-        try:
-            return server.ask(scenario)
-        finally:
-            self._idle.put(server)
