@@ -78,6 +78,7 @@ class Look(NamedTuple):
         found = evidence.gather(alone, ran.layout, wanted, redact=redact, on_progress=self.on_progress)
         ran.findings.facts["evidence"] = {
             "failing": len(found.failing), "passing": len(found.passing), "cpu_seconds": round(found.cpu, 2),
+            **({"cut_short": found.cut_short} if found.cut_short else {}),
         }  # fmt: skip
         return found
 

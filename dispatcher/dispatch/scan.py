@@ -139,7 +139,7 @@ def _limits(desk: Desk, asked: Asked) -> Limits:
 
 
 def _hint(project: Path, findings: Findings) -> str | None:
-    """Say how to make the project's own package importable, if that is what is missing."""
+    """Say how to make the project's own package importable, if that is what is missing, or what evidence is missing."""
     missing = sorted(
         match[1]
         for failure in findings.failures.values()
@@ -150,7 +150,8 @@ def _hint(project: Path, findings: Findings) -> str | None:
             if (project / folder / name).is_dir() or (project / folder / f"{name}.py").is_file():
                 where = "the project's folder" if folder == "." else f"{folder}/"
                 return f"'{name}' lies in {where}: install it, or try 'dispatcher scan -- -o pythonpath={folder}'"
-    return None
+    cut_short = findings.facts.get("evidence", {}).get("cut_short")
+    return f"the second look at what fails did not come to its end: {cut_short}" if cut_short else None
 
 
 def _open(ledger: Ledger, now: Moment) -> list[Row]:

@@ -11,12 +11,18 @@ from typing import Any, NamedTuple
 
 from dispatcher.domain.failure import BAD
 from dispatcher.process import child
+from dispatcher.scan.account import ALL_RUN
+from dispatcher.scan.crash import how_it_died
 from dispatcher.scan.failures import named
+from dispatcher.scan.gist import gist
 from dispatcher.scan.layout import Layout, Owner
 from dispatcher.scan.legs import Legs, Order, Part
 from dispatcher.scan.patience import Limits
 from dispatcher.scan.runner import Progress
 from dispatcher.scan.stream import Stream, Text
+
+_BY_ITSELF = (*ALL_RUN, 2)
+"""How pytest ends when all items have been run, or the time was up."""
 
 
 class Function(NamedTuple):
@@ -39,9 +45,10 @@ class Evidence:
     """What a second pass has shown, by item.
 
     `passing_lines` counts how many passing items have executed a line (path, number); it is empty where the
-    interpreter cannot tell lines cheaply. `spans` are the first and the last line of each function. `values` is what was compared at the place of a
-    failure, and the variables of the project's frames there. `flipped` counts items that ended in another way than
-    before. `hooks` names what the interpreter offered. `cpu` (seconds) is that of the whole process.
+    interpreter cannot tell lines cheaply. `spans` are the first and the last line of each function. `values` is what was
+    compared at the place of a failure, and the variables of the project's frames there. `flipped` counts items that
+    ended in another way than before. `hooks` names what the interpreter offered. `cpu` (seconds) is that of the whole
+    process. `cut_short` says how it ended when it was not by itself.
     """
 
     failing: dict[str, Traced] = field(default_factory=dict)
@@ -54,6 +61,7 @@ class Evidence:
     seconds: float = 0.0
     cpu: float = 0.0
     interrupted: bool = False
+    cut_short: str | None = None
 
 
 class _Trace(Stream):
@@ -141,7 +149,7 @@ def gather(
         try:
             ended = Legs(order, shorter, Path(folder), trace, tick).once(Part(files, evidence=asked))
         except child.NotStarted:
-            return Evidence()
+            return Evidence(cut_short="it did not start")
         finally:
             trace.close()
     return _made_of(trace, ended, failing, passing)
@@ -150,6 +158,7 @@ def gather(
 def _made_of(trace: _Trace, ended: child.Ended, failing: Sequence[str], passing: Sequence[str]) -> Evidence:
     found = Evidence(spans=trace.spans, hooks=trace.hooks, seconds=ended.seconds, cpu=ended.cpu)
     found.interrupted, found.passing_lines = ended.interrupted, trace.passing_lines
+    found.cut_short = _cut_short(trace, ended)
     for tests, expected, place in ((failing, BAD, found.failing), (passing, ("passed",), found.passing)):
         for test in tests:
             if test in trace.traced and trace.outcomes.get(test) in expected:
@@ -158,3 +167,11 @@ def _made_of(trace: _Trace, ended: child.Ended, failing: Sequence[str], passing:
                 found.flipped += 1
     found.values = {test: values for test, values in trace.values.items() if test in found.failing}
     return found
+
+
+def _cut_short(trace: _Trace, ended: child.Ended) -> str | None:
+    if ended.interrupted or (trace.end is not None and ended.code in _BY_ITSELF):
+        return None
+    return (
+        how_it_died(ended.code) if trace.end is None else f"pytest ended with code {ended.code}: {gist(ended.output)}"
+    )

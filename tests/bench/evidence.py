@@ -22,7 +22,7 @@ from dispatcher.scan.patience import Limits
 from dispatcher.scan.runner import Run
 from dispatcher.scan.stream import Stream
 
-_CALLS = 300_000
+_CALLS = 1_000_000
 _NO_LIMITS = Limits()
 _CALLING = f"""
     def nothing(n):

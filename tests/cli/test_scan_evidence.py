@@ -446,6 +446,12 @@ VALUES = r"""
         empty = []
         assert empty
 
+    def test_code_without_lines():
+        def hidden(n):
+            return n
+        hidden.__code__ = hidden.__code__.replace(co_linetable=b"")
+        assert hidden(1) == 2
+
     def test_several_lines():
         assert [
             "a", 1
@@ -694,6 +700,7 @@ def test_the_three_innermost_frames_show_their_variables(shop: Scanned, read: Re
         ("test_prepared", ("5", "==", "6")),
         ("test_caught", None),
         ("test_caught_beside", None),
+        ("test_code_without_lines", ("1", "==", "2")),
         ("test_several_lines", ("['a', 1]", "==", "['a', 2]")),
         ("test_caught_and_asserted", None),
         ("test_frames", None),
@@ -907,6 +914,7 @@ def test_a_second_pass_that_does_not_come_to_its_end_loses_no_task(tmp_path: Pat
     assert time.monotonic() - began < 30
     assert scanned.tests == [f"{BANK_FILE}::test_{name}" for name in "abc"]
     assert "1 passed, 3 failed" in scanned.ran.out
+    assert ("the second look at what fails did not come to its end: " in scanned.ran.err) == ("exit" in what)
     assert suspects(scanned, f"{BANK_FILE}::test_a")[0] in ("bank.py:convert", "bank.py:price")
     assert scanned.failure(f"{BANK_FILE}::test_b")["exception"] == "AssertionError"
 

@@ -71,14 +71,17 @@ class Evidence:
         began = time.process_time()
         self.tracer.begin(lines=test in self.failing or self.tracer.lines_are_cheap)
         yield
+        dispatcher_calls.quietly(self._traced, item, began)
+        if time.monotonic() >= self.until:
+            item.session.shouldstop = "the time for evidence was up"
+
+    def _traced(self, item: Any, began: float) -> None:
         codes, lines = self.tracer.end()
         functions = [self._number(code) for code in codes]
         record: Dict[str, Any] = {"t": "traced", "id": item.nodeid, "functions": functions}
         record["lines"] = {path: sorted(numbers) for path, numbers in lines.items()}
         record["cpu"] = round(time.process_time() - began, 5)
         self.stream.write(record)
-        if time.monotonic() >= self.until:
-            item.session.shouldstop = "the time for evidence was up"
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Iterator[None]:

@@ -156,10 +156,10 @@ class _Profiling:
         if not self.own(code.co_filename):
             return None
         add = self.lines.setdefault(code.co_filename, set()).add
-        add(frame.f_lineno)
+        add(frame.f_lineno or code.co_firstlineno)  # generated code may have no line
 
         def line(frame: types.FrameType, event: str, _arg: Any) -> Any:
-            if event == "line":
+            if event == "line" and frame.f_lineno:
                 add(frame.f_lineno)
             return line
 
