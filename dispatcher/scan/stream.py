@@ -146,8 +146,9 @@ class Records:
     def _ended(self, outcome: str, test: str, _seconds: float) -> None:
         # Ids that are equal once their secrets are gone are one item, as bad as the worst of them.
         name = self.id_of(test)
-        self.ended[name] += 1
-        self._ended_now[name] += 1
+        if self.collected:  # a report does not tell what was to be run
+            self.ended[name] += 1
+            self._ended_now[name] += 1
         if self.outcomes.get(name) not in BAD:
             self.outcomes[name] = outcome
         if self.running:
