@@ -21,6 +21,14 @@ _VOLATILE = (
     (_NUMBER, "N"),
     (r"\d{3,}", "N"),
 )
+# What newer versions of Python say otherwise (3.11, 3.13).
+_REWORDED = (
+    (
+        r"^cannot access local variable (\S+) where it is not associated with a value",
+        r"local variable \1 referenced before assignment",
+    ),
+    (r"^(\S+ object has no attribute \S+) and no __dict__ for setting new attributes", r"\1"),
+)
 _QUOTED = r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\""
 _NAME = r"['\"][A-Za-z_][\w.]*(?:\(\))?['\"]"
 _REPEATED = r"\b([NSP])\b(?:[\s,:;|/-]+\1\b)+"
@@ -33,6 +41,9 @@ def mask(message: str, *, keep_names: bool = False) -> str:
     in a KeyError it is data.
     """
     line = next((line.strip() for line in message.splitlines() if line.strip()), "")[:_LONGEST]
+
+    for pattern, said_before in _REWORDED:
+        line = re.sub(pattern, said_before, line)
 
     def quoted(match: re.Match[str]) -> str:
         return match.group() if keep_names and re.fullmatch(_NAME, match.group()) else "S"

@@ -112,3 +112,22 @@ def test_digests_tell_texts_apart_and_never_fail(first: list[str], second: list[
     if "\0" not in "".join([*first, *second]):
         assert (digest(*first) == digest(*second)) == (first == second)
     assert len(digest(*first)) == len(digest("\ud800")) == LENGTH
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (
+            "'Order' object has no attribute 'total'",
+            "'Order' object has no attribute 'total' and no __dict__ for setting new attributes",
+        ),
+        (
+            "local variable 'total' referenced before assignment",
+            "cannot access local variable 'total' where it is not associated with a value",
+        ),
+    ],
+    ids=["3.13", "3.11"],
+)
+def test_what_newer_pythons_say_otherwise_is_the_same(older: str, newer: str) -> None:
+    for keep_names in (True, False):
+        assert mask(older, keep_names=keep_names) == mask(newer, keep_names=keep_names)
