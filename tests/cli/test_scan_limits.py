@@ -185,6 +185,7 @@ SELDOM = """
 
 
 @pytest.mark.usefixtures("_only_pytest_itself", "root")
+@pytest.mark.campaign
 def test_a_completion_obeys_the_limits_too(run: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = suites.scan_here(run, files={A: SELDOM})
     (project / "hang").touch()

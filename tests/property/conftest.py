@@ -14,7 +14,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from tests.property.world import World
 
 # The same examples in every run, so that a red build means a change; "explore" looks for new ones.
-settings.register_profile("steady", deadline=None, derandomize=True, database=None, max_examples=50)
+settings.register_profile("steady", deadline=None, derandomize=True, database=None, max_examples=35)
 settings.register_profile("explore", deadline=None, database=None, max_examples=1000, print_blob=True)
 settings.load_profile(os.environ.get("PROPERTY_PROFILE", "steady"))
 
