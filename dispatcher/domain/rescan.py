@@ -116,7 +116,7 @@ def _place_known(made: Plan, known: Mapping[str, Known], findings: Findings) -> 
         if task.status in FROZEN or (findings.reported and "source" not in task.task["failure"]):
             continue  # a report knows less of a failure than a run of ours
         stay, away = _split(task, failures)
-        if _has_become_solid(task, findings):
+        if _has_become_solid(task, failures, findings):
             made.solid.add(task_id)
         if (
             away
@@ -129,9 +129,9 @@ def _place_known(made: Plan, known: Mapping[str, Known], findings: Findings) -> 
     return sorted(rest, key=_order)
 
 
-def _has_become_solid(task: Known, findings: Findings) -> bool:
-    """Tell whether a flaky task's tests have failed again and again, up to this run."""
-    if findings.filtered or not findings.finished:
+def _has_become_solid(task: Known, failures: Iterable[Failure], findings: Findings) -> bool:
+    """Tell whether a flaky task's tests have failed again and again, up to this run, and none of them now and then."""
+    if findings.filtered or not findings.finished or any("flaky" in failure for failure in failures):
         return False
     flake = _flake(task, {test: findings.state(test) for test in task.members}, findings)
     return flake is not None and flakiness.is_solid(flakiness.add(task.task.get("flaky"), **flake))

@@ -198,6 +198,7 @@ def seen(*hows: str) -> dict[str, str]:
         [seen("passed", "broken"), seen("passed", "1", "passed", "broken")],
         [seen("1"), seen("broken"), seen("broken", "broken")],
         [seen("1"), seen("wrong", "1"), seen("2", "wrong")],
+        [seen("1"), seen(), seen("broken", "passed", "passed", "1"), seen("passed", "1", "passed", "broken")],
     ],
     ids=lambda scans: " ".join("".join(how[0] for how in seen.values()) for seen in scans),
 )
