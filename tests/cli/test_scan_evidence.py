@@ -18,7 +18,8 @@ import pytest
 
 from dispatcher.cli.app import main
 from tests.cli import suites
-from tests.cli.processes import SECONDS, finish, program, start
+from tests.cli.mending import Gate, gate
+from tests.cli.processes import finish, program, start
 from tests.cli.steps import STATE
 from tests.cli.suites import Scanned
 
@@ -927,15 +928,14 @@ def test_what_a_test_fails_with_is_what_it_failed_with_when_it_was_run_first(sho
 
 
 def test_an_interrupt_of_the_second_pass_keeps_what_was_seen(tmp_path: Path) -> None:
-    text = dedent(TWICE).replace("WHAT", 'open("waiting", "w").close(); time.sleep(60)')
-    suites.write(tmp_path, {**BANK_PROJECT, BANK_FILE: text})
+    text = dedent(TWICE).replace("WHAT", "import gate; gate.wait()")
+    suites.write(tmp_path, {**BANK_PROJECT, BANK_FILE: text, "tests/gate.py": Gate.FILE})
     program("init", cwd=tmp_path, env=looking())
-    process = start("scan", cwd=tmp_path, env=looking())
-    until = time.monotonic() + SECONDS
-    while not (tmp_path / "waiting").exists() and time.monotonic() < until:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    ran = finish(process)
+    with gate(tmp_path) as stop:
+        process = start("scan", cwd=tmp_path, env=looking())
+        stop.reached()
+        process.send_signal(signal.SIGINT)
+        ran = finish(process)
     assert ran.code == 130, ran
     scanned = Scanned(tmp_path, ran, suites.tasks(tmp_path))
     assert scanned.tests == [f"{BANK_FILE}::test_{name}" for name in "abc"]

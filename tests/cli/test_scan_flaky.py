@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli import mending, suites
-from tests.cli.processes import SECONDS, finish, start
+from tests.cli.processes import finish, start
 from tests.cli.steps import claim, refused
 from tests.support import Run
 
@@ -48,7 +47,6 @@ CONFTEST = '''
 '''
 TESTS = """
     import os
-    import time
 
     import pytest
 
@@ -61,8 +59,8 @@ TESTS = """
         if fate == "s":
             pytest.skip("not now")
         if fate == "w":
-            open("waiting", "w").close()
-            time.sleep(60)
+            import gate
+            gate.wait()
         if fate == "o":
             raise ValueError("another way")
         assert fate == "p"
@@ -201,14 +199,13 @@ def test_workers_of_xdist_run_the_failing_tests_again_too(run: Run) -> None:
 
 
 def test_an_interrupt_of_the_reruns_keeps_what_was_seen(project: Path) -> None:
-    suites.write(project, FILES)
+    suites.write(project, {**FILES, "tests/gate.py": mending.Gate.FILE})
     fates(a="fpw", b="f")
-    process = start("scan", "--reruns", "5", cwd=project, env=mending.settled())
-    until = time.monotonic() + SECONDS
-    while not (project / "waiting").exists() and time.monotonic() < until:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    ran = finish(process)
+    with mending.gate(project) as stop:
+        process = start("scan", "--reruns", "5", cwd=project, env=mending.settled())
+        stop.reached()
+        process.send_signal(signal.SIGINT)
+        ran = finish(process)
     assert ran.code == 130, ran
     tasks = suites.tasks(project)
     assert {tuple(t["tests"]): "flaky" in t for t in tasks.values()} == {(item("a"),): True, (item("b"),): False}
