@@ -16,11 +16,12 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 class Spec(NamedTuple):
-    """One setting: its default, how a value is read, and what it is for (with its unit)."""
+    """One setting: its default, how a value is read, what it is for (with its unit), and a second variable for it."""
 
     default: Any
     read: Callable[[Any], Any]
     purpose: str
+    other_variable: str = ""
 
 
 class Value(NamedTuple):
@@ -31,6 +32,7 @@ class Value(NamedTuple):
 
 
 MAX_SHOWN = 60
+MAX_NAME = 300
 
 
 def _number(kind: type[int | float], low: float, high: float) -> Callable[[Any], Any]:
@@ -63,10 +65,51 @@ def _truth(given: object) -> bool:
     raise ValueError("must be true or false")
 
 
+def _one_of(*words: str) -> Callable[[Any], Any]:
+    def read(given: object) -> str:
+        word = str(given).strip().lower()
+        if word not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return word
+
+    return read
+
+
+def _name(given: object) -> str:
+    name = given.strip() if isinstance(given, str) else ""
+    if not name.isprintable() or not 1 <= len(name) <= MAX_NAME or " " in name:
+        raise ValueError("must be a name without spaces")
+    return name
+
+
+_TOKENS = 1 << 24
+"""No window is larger than this."""
+
 SPECS: dict[str, Spec] = {
     "claim.lease": Spec(900.0, _number(float, 0.1, 31_536_000), "seconds a claim holds without a heartbeat"),
     "claim.maxAttempts": Spec(3, _number(int, 1, 1000), "attempts after which a task is FAILED"),
     "claim.backoff": Spec(60.0, _number(float, 0, 3600), "seconds before the second retry; doubles with each"),
+    "context.profile": Spec(
+        "hard-4096",
+        _one_of("hard-4096", "dynamic", "manual"),
+        "how large a window is: 4,096 tokens, as much as is needed, or context.targetSize",
+    ),
+    "context.targetSize": Spec(
+        16_384, _number(int, 256, _TOKENS), "tokens of the window of the profile manual", "OLLM_CONTEXT_SIZE"
+    ),
+    "context.minSize": Spec(2048, _number(int, 256, _TOKENS), "tokens that a window has at least"),
+    "context.maxSize": Spec(0, _number(int, 0, _TOKENS), "tokens that a window has at most; 0: 90 % of the model's"),
+    "context.autoSize": Spec(
+        True, _truth, "ask for a window at all; false leaves its size to the server", "OLLM_CONTEXT_AUTO"
+    ),
+    "context.vramBuffer": Spec(
+        512, _number(int, 0, 1 << 20), "MiB of the GPU's memory that are left free", "OLLM_CONTEXT_VRAM_BUFFER"
+    ),
+    "context.kvQuantization": Spec(
+        "q8_0", _one_of("f16", "q8_0", "q4_0"), "type of the KV cache that the server should have", "OLLM_KV_CACHE_TYPE"
+    ),
+    "llm.timeout": Spec(120.0, _number(float, 1, 86_400), "seconds that an answer of the model's server may take"),
+    "llm.allowRemote": Spec(False, _truth, "allow a server that is neither on this machine nor in a private network"),
     "lock.timeout": Spec(10.0, _number(float, 0, 3600), "seconds to wait for the state's lock"),
     "prune.auto": Spec(True, _truth, "prune after a command when a limit is well passed"),
     "prune.keepClosed": Spec(100, _number(int, 0, 1_000_000), "closed tasks that stay in the ledger"),
@@ -109,6 +152,10 @@ class Settings:
         """Return a number that may have a fraction."""
         return float(self._values[key].value)
 
+    def text(self, key: str) -> str:
+        """Return a word."""
+        return str(self._values[key].value)
+
     def flag(self, key: str) -> bool:
         """Return a yes or no."""
         return bool(self._values[key].value)
@@ -129,9 +176,10 @@ def load(
         if key not in SPECS:
             raise BadConfig(source=where, problem=f"there is no setting '{key}'{_near(key)}")
         values[key] = _read(key, given, where, f"{FILE}, line {place.line}")
-    for key in SPECS:
-        if given := environ.get(variable(key)):
-            values[key] = _read(key, given, variable(key), variable(key))
+    for key, spec in SPECS.items():
+        for name in (spec.other_variable, variable(key)):
+            if name and (given := environ.get(name)):
+                values[key] = _read(key, given, name, name)
     for key, given in (flags or {}).items():
         if given is not None:
             values[key] = _read(key, given, key, "flag")
@@ -152,6 +200,11 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     strange = sorted(n for n in environ if n.startswith("DISPATCHER_") and n not in known)
     close = {n: difflib.get_close_matches(n, known, n=1) for n in strange}
     return [f"{n} is no setting" + (f"; did you mean {close[n][0]}?" if close[n] else "") for n in strange]
+
+
+def variables(key: str) -> list[str]:
+    """Return the environment variables of a setting, the one that goes before the other first."""
+    return [name for name in (variable(key), SPECS[key].other_variable) if name]
 
 
 def variable(key: str) -> str:

@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     CONFIG = 10
     TOO_NEW = 11
     NOT_RUN = 12
+    MODEL = 13
     INTERNAL = 70
     INTERRUPTED = 130
     OUTPUT_CLOSED = 141

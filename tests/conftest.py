@@ -18,10 +18,12 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project folder as the working directory, without the caller's settings."""
-    for name in [n for n in os.environ if n.startswith("DISPATCHER_")]:
+def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project folder as the working directory, without the caller's settings, caches and model server."""
+    for name in [n for n in os.environ if n.startswith(("DISPATCHER_", "OLLM_", "OLLAMA_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
     monkeypatch.setenv("DISPATCHER_SCAN_EVIDENCE", "false")  # as in cli/suites.py: most tests look once
     # Bytecode knows its source by size and second: a test that edits a file twice in one would run the first.
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")

@@ -39,6 +39,7 @@ COMMANDS = {
     "rebuild": "upkeep",
     "schedule": "schedule",
     "config": "configure",
+    "vram": "vram",
 }
 # Newer typers carry a click of their own, so its base error is reached through the one that they export.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]

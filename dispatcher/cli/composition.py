@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dispatcher import clock, config
 from dispatcher.cli import render
@@ -15,6 +15,9 @@ from dispatcher.domain.redact import Redactor
 from dispatcher.errors import DispatcherError, InvalidInput, NoInbox
 from dispatcher.files import Root, make_root
 from dispatcher.store.base import Store, Tell
+
+if TYPE_CHECKING:
+    from dispatcher.dispatch.machine import Asking
 
 ROOT = Path("INBOX", "agents", "Local Models")
 
@@ -105,6 +108,28 @@ def load_settings(path: Path) -> config.Settings:
     finally:
         root.close()
     return config.load(file, str(path / config.FILE), os.environ)
+
+
+def settings_anywhere() -> config.Settings:
+    """Return the settings in force, outside a project those that the environment gives."""
+    try:
+        root = find_root()
+    except NoInbox:
+        if _Call.root is not None:
+            raise
+        return config.load(None, config.FILE, os.environ)
+    return load_settings(root)
+
+
+def asking(settings: config.Settings) -> Asking:
+    """Return how the model's server is asked. Raises BadConfig for an address that must not be used."""
+    from dispatcher import user_cache
+    from dispatcher.dispatch.machine import Asking
+    from dispatcher.llm import address
+    from dispatcher.llm.catalogue import Catalogue
+
+    where = address.parse(os.environ.get("OLLAMA_HOST"), allow_remote=settings.flag(address.ALLOW))
+    return Asking(where, settings, os.environ, Catalogue(user_cache.folder(os.environ)))
 
 
 def _store(path: Path, settings: config.Settings, redactor: Redactor, tell: Tell) -> Store:

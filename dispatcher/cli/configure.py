@@ -32,7 +32,7 @@ def config_command(
                 "value": v.value,
                 "source": v.source,
                 "purpose": config.SPECS[k].purpose,
-                "variable": config.variable(k),
+                "variables": config.variables(k),
             }
             for k, v in found.items()
         }

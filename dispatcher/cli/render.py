@@ -64,7 +64,7 @@ def paint(stream: Any, style: str, words: str) -> str:  # noqa: ANN401 - a text 
 # Tables
 
 
-def _table(rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+def table(rows: Sequence[Sequence[tuple[str, str]]]) -> None:
     """Print cells of (words, style) in aligned columns; the last column is cut to the terminal's width."""
     cleaned = [[(text.clean_line(words), style) for words, style in row] for row in rows]
     widths = [max(text.width(row[i][0]) for row in cleaned) for i in range(len(cleaned[0]) - 1)] if cleaned else []
@@ -96,7 +96,7 @@ def tasks(rows: Sequence[Row], now: Moment) -> None:
         ]
         for row in rows
     ]
-    _table(heading + cells)
+    table(heading + cells)
 
 
 def _who(row: Row, iso: str) -> str:
@@ -141,7 +141,7 @@ def scan(done: Scanned) -> None:
         for row in rows
     ]
     rows += [[("held open", "yellow"), (i, "bold"), ("", ""), (why, "")] for i, why in done.held.items()]
-    _table(rows)
+    table(rows)
     facts = done.facts
     shown = [f"{facts[key]:,} {one if facts[key] == 1 else more}" for key, one, more in _OUTCOMES if key in facts]
     shown += [text.count(done.uncollected, "collection error")] if done.uncollected else []
@@ -234,7 +234,7 @@ def _said(event: dict[str, Any]) -> str:
 
 def settings(values: Iterable[tuple[str, Any, str, str]]) -> None:
     """Print settings as key, value, source and purpose."""
-    _table(
+    table(
         [
             [(key, "bold"), (_setting(value), ""), (source, "dim"), (purpose, "")]
             for key, value, source, purpose in values

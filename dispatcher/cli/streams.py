@@ -29,6 +29,15 @@ def put(words: str) -> None:
         raise _failed(error) from error
 
 
+def flush() -> None:
+    """Get out what was put, for a reader who waits for it. Raises OutputClosed or StorageError."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _give_up(1)
+        raise _failed(error) from error
+
+
 def say(words: str) -> None:
     """Write one line to standard error; when that cannot be done there is nobody left to tell."""
     with contextlib.suppress(OSError):
@@ -41,11 +50,7 @@ def finish() -> None:
         sys.stderr.flush()
     except OSError:
         _give_up(2)
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        _give_up(1)
-        raise _failed(error) from error
+    flush()
 
 
 def read_all(max_bytes: int) -> str:

@@ -271,7 +271,7 @@ def test_config_says_of_each_setting_where_it_comes_from(run: Run, root: Path, m
     monkeypatch.setenv("DISPATCHER_CLAIM_MAX_ATTEMPTS", "5")
     settings = run("config", "--json").json["settings"]
     assert (settings["claim.lease"]["value"], settings["claim.lease"]["source"]) == (60, "config.yaml, line 2")
-    assert settings["claim.maxAttempts"]["source"] == settings["claim.maxAttempts"]["variable"]
+    assert settings["claim.maxAttempts"]["source"] == settings["claim.maxAttempts"]["variables"][0]
     assert settings["claim.backoff"]["source"] == "default"
     assert run("config", "claim.lease").out.split()[:3] == ["claim.lease", "60", "config.yaml,"]
     assert "config.yaml" in run("config").err

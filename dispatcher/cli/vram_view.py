@@ -1,0 +1,186 @@
+"""How the memory of a machine is printed, and what its models could have of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dispatcher.cli import render, streams
+from dispatcher.context.room import Fit
+from dispatcher.dispatch.cache_type import KV_TYPES, SERVERS_VARIABLE
+from dispatcher.dispatch.calibrating import SIZES, Measured
+from dispatcher.dispatch.machine import Machine, Model
+from dispatcher.hardware.device import Device
+from dispatcher.hardware.watch import Event
+
+_GIB = 1 << 30
+_HEADING = ("MODEL", "IN MEMORY", "ASKED FOR", *KV_TYPES, "TAKES", "")
+
+
+def machine(found: Machine) -> None:
+    """Print devices, what is loaded, and each model's windows."""
+    render.table([_device_cells(device) for device in found.hardware.devices])
+    for device in found.hardware.devices:
+        for process in device.processes or ():
+            used = "" if process.used is None else f", {_gib(process.used)}"
+            render.line(f"  {device.key}: {process.name} ({process.pid}){used}")
+    if found.hardware.gpus and found.hardware.host.total:
+        host = found.hardware.host
+        render.line(f"main memory: {_gib(host.free)} free of {_gib(host.size)}")
+    for warning in found.hardware.warnings:
+        render.note(warning)
+    if found.server is None:
+        render.note(found.problem)
+        return
+    render.line(f"{found.server.shown}; its KV cache is {found.cache.type}, {found.cache.why}")
+    for model in found.loaded:
+        where = "" if not model.size else f", {_gib(model.size)}{_on_gpu(model.size_vram, model.size)}"
+        render.line(f"in memory: {model.name}, window {model.window:,}{where}")
+    if not found.models:
+        render.note("the server has no models; 'ollama pull' gets one")
+        return
+    render.table([[(name, "dim") for name in _HEADING], *(_model_cells(model) for model in found.models)])
+    _advise(found)
+
+
+def _device_cells(device: Device) -> list[tuple[str, str]]:
+    kind = "shared with the host" if device.unified and device.kind != "cpu" else ""
+    return [
+        (device.key, "bold"),
+        (device.name, ""),
+        (f"{_gib(device.free)} free of {_gib(device.total)}", ""),
+        (kind, ""),
+    ]
+
+
+def _on_gpu(in_vram: int, size: int) -> str:
+    if in_vram >= size:
+        return " on the GPU"
+    return f", {100 * in_vram // size} % of it on the GPU" if in_vram else " in main memory"
+
+
+def _model_cells(model: Model) -> list[tuple[str, str]]:
+    name = (model.model.name, "bold")
+    held = (f"{model.loaded.window:,}" if model.loaded else "-", "yellow" if model.loaded else "dim")
+    if model.problem or model.window is None:
+        return [name, held, *[("", "")] * (2 + len(KV_TYPES)), (model.problem, "dim")]
+    windows = [(_window(model.fits[each]), "") for each in KV_TYPES]
+    takes = _gib(model.takes.total) if model.takes else "-"
+    asked = (
+        "server's own"
+        if model.window.num_ctx is None
+        else f"{model.window.num_ctx:,}"
+        if model.window.num_ctx
+        else "none"
+    )
+    return [name, held, (asked, "green"), *windows, (takes, ""), (_remark(model), "dim")]
+
+
+def _window(fit: Fit) -> str:
+    if not fit.window:
+        return "none"
+    return f"{fit.window:,}" + (" (split)" if fit.where == "split" else "")
+
+
+def _remark(model: Model) -> str:
+    if model.window and model.window.impossible:
+        return model.window.impossible
+    if model.calibrated:
+        return "measured"
+    return "estimated from the number of parameters" if model.facts and not model.facts.exact else ""
+
+
+def _advise(found: Machine) -> None:
+    if any(fit.where == "split" for model in found.models for fit in model.fits.values()):
+        render.hint("(split): partly in main memory, which is several times slower")
+    if found.cache.type == "f16" and found.server and found.server.release:
+        render.hint(f"a server started with {SERVERS_VARIABLE}=q8_0 has room for nearly twice the window")
+
+
+def measured(done: Measured) -> None:
+    """Print a measurement beside the formulas."""
+    per_token = done.calibration.per_token
+    render.line(
+        f"{done.model.name}: {_gib(done.calibration.fixed)} and {per_token / 1024:,.1f} KiB for each token of its window"
+    )
+    off = 100 * (done.formula.total - done.size) / done.size
+    render.line(f"at {SIZES[1]:,} tokens {_gib(done.size)}; the formulas say {_gib(done.formula.total)} ({off:+.1f} %)")
+    if not done.kept:
+        render.note("the measurement could not be kept: the cache folder cannot be written")
+
+
+def event(told: Event, *, json: bool) -> None:
+    """Print what has changed, at once, for it may take long until the next."""
+    device = told.device
+    if json:
+        render.json(
+            {"what": told.what, "device": device_json(device), "before": told.before, "detail": told.detail or None}
+        )
+    else:
+        free = f"{_gib(device.free)} free of {_gib(device.total)}"
+        was = "" if told.before is None else f", was {_gib(told.before)}"
+        words = {
+            "appeared": "is there", "gone": "is gone", "moved": free + was, "low": f"LOW: only {free}",
+            "relieved": f"no longer low: {free}", "failed": told.detail,
+        }  # fmt: skip
+        render.line(f"{device.key} {device.name}: {words[told.what]}")
+    streams.flush()
+
+
+def machine_json(found: Machine) -> dict[str, Any]:
+    """Return what `vram --json` prints, as docs/vram.schema.json describes it."""
+    server = found.server
+    return {
+        "schema_version": 1,
+        "devices": [device_json(device) for device in found.hardware.devices],
+        "host": {**found.hardware.host._asdict(), "free": found.hardware.host.free},
+        "warnings": list(found.hardware.warnings),
+        "server": server and {
+            "kind": "ollama" if server.release else "llama-server", "version": server.version,
+            "url": server.address.url,
+        },
+        "problem": found.problem or None,
+        "loaded": [model._asdict() for model in found.loaded],
+        "cache_type": found.cache._asdict(),
+        "models": [_model_json(model) for model in found.models],
+    }  # fmt: skip
+
+
+def device_json(device: Device) -> dict[str, Any]:
+    """Return a device with its processes."""
+    names = ("key", "kind", "index", "name", "total", "free", "used", "unified", "driver")
+    processes = None if device.processes is None else [process._asdict() for process in device.processes]
+    return {**{name: getattr(device, name) for name in names}, "processes": processes}
+
+
+def _model_json(model: Model) -> dict[str, Any]:
+    facts, window, takes = model.facts, model.window, model.takes
+    return {
+        "name": model.model.name,
+        "digest": model.model.digest or None,
+        "size": model.model.size,
+        "loaded": model.loaded.window if model.loaded else None,
+        "context_length": facts.context_length if facts else None,
+        "windows": {kv_type: fitted._asdict() for kv_type, fitted in model.fits.items()},
+        "window": None if window is None else window.to_dict(),
+        "takes": None if takes is None else {**takes._asdict(), "total": takes.total},
+        "calibrated": model.calibrated,
+        "problem": model.problem or None,
+    }
+
+
+def measured_json(done: Measured) -> dict[str, Any]:
+    """Return what `vram --calibrate MODEL --json` prints; sizes in bytes."""
+    return {
+        "model": done.model.name,
+        "digest": done.model.digest,
+        "fixed": done.calibration.fixed,
+        "per_token": done.calibration.per_token,
+        "window": SIZES[1],
+        "size": done.size,
+        "formula": done.formula.total,
+        "kept": done.kept,
+    }
+
+
+def _gib(size: int) -> str:
+    return f"{size / _GIB:.1f} GiB"

@@ -1,0 +1,1 @@
+"""What the model reads, and the window that it reads it in."""

@@ -1,0 +1,62 @@
+"""What memory a model may have, and the largest window that fits there. Pure; sizes in bytes, windows in tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from dispatcher.hardware.device import Hardware
+from dispatcher.llm.facts import ModelFacts
+from dispatcher.llm.footprint import STEP, Calibration, Setup, largest_window
+from dispatcher.llm.inventory import Loaded
+
+Where = Literal["gpu", "split", "cpu", ""]
+
+
+class Room(NamedTuple):
+    """The memory of the GPUs and that of the machine beside them, less the buffer; `gpus` is how many there are.
+
+    Where they are one (Apple, APUs), it is all in `gpu`.
+    """
+
+    gpu: int
+    host: int
+    gpus: int
+
+
+class Fit(NamedTuple):
+    """The largest window and where the model is then: on the GPUs, partly there, in main memory; "" if nowhere."""
+
+    window: int
+    where: Where
+
+
+def room(hardware: Hardware, loaded: Sequence[Loaded], buffer: int) -> Room:
+    """Return what is free, and what the server's models hold: it unloads one to load another."""
+    gpus = hardware.gpus
+    on_gpus = sum(min(model.size_vram, model.size) for model in loaded)
+    beside = sum(model.size for model in loaded) - on_gpus
+    if not gpus:
+        return Room(0, max(0, hardware.host.free + on_gpus + beside - buffer), 0)
+    if any(device.unified for device in gpus):
+        return Room(max(0, min(hardware.free + on_gpus, hardware.total) - buffer), 0, len(gpus))
+    free = min(hardware.free + on_gpus, hardware.total)
+    return Room(max(0, free - buffer), hardware.host.free + beside, len(gpus))
+
+
+def fit(facts: ModelFacts, place: Room, setup: Setup, minimum: int, calibration: Calibration | None = None) -> Fit:
+    """Return the largest window, at most 90 % of the model's; what is too small on the GPUs is split with the host.
+
+    A calibration was measured with all of the model in one place, so it does not hold for a split one.
+    Raises InvalidInput for a model of which not even the size is known.
+    """
+    most = facts.context_length * 9 // 10 // STEP * STEP
+    alone = place.gpu if place.gpus else place.host
+    window = largest_window(facts, alone, setup._replace(gpus=place.gpus), calibration)
+    if window >= min(minimum, most):
+        return Fit(min(window, most), "gpu" if place.gpus else "cpu")
+    if place.gpus and place.host:
+        split = min(most, largest_window(facts, alone + place.host, setup._replace(gpus=place.gpus)))
+        if split >= min(minimum, most):
+            return Fit(split, "split")
+    return Fit(min(window, most), ("gpu" if place.gpus else "cpu") if window else "")

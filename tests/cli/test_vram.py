@@ -1,0 +1,262 @@
+"""vram: what the machine has, what the server's models would take, and a server that does not answer as it should."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.dispatch.cache_type import KV_TYPES
+from dispatcher.llm.facts import from_show
+from dispatcher.llm.footprint import Setup, footprint
+from tests.cli import processes
+from tests.cli.steps import refused
+from tests.fakes import scripted
+from tests.fakes.ollama import FakeOllama
+from tests.support import Run
+
+GIB = 1 << 30
+MODEL, OTHER, CLOUD = "tiny:1b", "embed:latest", "big:671b-cloud"
+LAYERS, HEADS, KV_HEADS, LENGTH, WIDTH = 16, 32, 8, 64, 2048
+
+
+def shown(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """Return what /api/show tells of a model of 1.2 GB whose cache takes 32 KiB a token in f16."""
+    info = {
+        "general.architecture": "llama",
+        "general.parameter_count": 1_235_814_432,
+        "llama.context_length": 131_072,
+        "llama.block_count": LAYERS,
+        "llama.embedding_length": WIDTH,
+        "llama.feed_forward_length": 8192,
+        "llama.attention.head_count": HEADS,
+        "llama.attention.head_count_kv": KV_HEADS,
+        "llama.attention.key_length": LENGTH,
+        "llama.attention.value_length": LENGTH,
+        "llama.vocab_size": 128_256,
+    } | more
+    tensors = [
+        {"name": "token_embd.weight", "type": "Q8_0", "shape": [WIDTH, 128_256]},
+        {"name": "blk.0.ffn_up.weight", "type": "Q8_0", "shape": [WIDTH, 450_000]},
+    ]
+    return {
+        "model_info": info,
+        "details": {"quantization_level": "Q8_0"},
+        "tensors": tensors,
+        "capabilities": ["completion"],
+    }
+
+
+FACTS = from_show(MODEL, shown(), "aa" * 32)
+
+
+class Server(FakeOllama):
+    """Ollama with a model whose memory is as our formulas have it, with one type of cache, on a CPU."""
+
+    def __init__(self, kv_type: Any = "f16", version: str = "0.33.1") -> None:  # noqa: ANN401 - one of KvType
+        super().__init__(version)
+        self.window = 0
+        self.how = Setup(kv_type=kv_type, gpus=0, version=tuple(int(part) for part in version.split(".")))
+        models = [
+            {"name": MODEL, "digest": "aa" * 32, "size": GIB},
+            {"name": OTHER, "digest": "bb" * 32, "size": 1},
+            {"name": CLOUD, "digest": "cc" * 32, "remote_host": "https://ollama.com:443"},
+        ]
+        self.script("/api/tags", scripted.says(200, {"models": models}))
+        self.script("/api/ps", self._told)
+        self.script("/api/show", self._facts)
+        self.script("/api/chat", self._load)
+
+    def _told(self, call: scripted.Call) -> None:
+        held = {"name": MODEL, "digest": "aa" * 32, "size_vram": 0, "context_length": self.window}
+        size = footprint(FACTS, self.window, self.how).total if self.window else 0
+        scripted.says(200, {"models": [held | {"size": size}] if self.window else []})(call)
+
+    def _facts(self, call: scripted.Call) -> None:
+        absurd = shown(**{"llama.block_count": "many"})
+        scripted.says(200, shown() if call.asked.body["model"] == MODEL else absurd)(call)
+
+    def _load(self, call: scripted.Call) -> None:
+        body = call.asked.body
+        self.window = 0 if body.get("keep_alive") == 0 else body["options"]["num_ctx"]
+        scripted.says(200, {"model": MODEL, "message": {"role": "assistant", "content": ""}, "done": True})(call)
+
+
+@pytest.fixture
+def server(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    assert run
+    with Server() as fake:
+        monkeypatch.setenv("OLLAMA_HOST", fake.address.url)
+        yield fake
+
+
+def model(run: Run, name: str = MODEL) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in run("vram", "--json").json["models"] if each["name"] == name)
+    return found
+
+
+def test_it_shows_each_model_s_windows_and_what_cannot_be_said(run: Run, server: Server) -> None:
+    server.window = 4096
+    ran = run("vram")
+    assert "Ollama 0.33.1 at http://127.0.0.1" in ran.out
+    assert f"in memory: {MODEL}, window 4,096" in ran.out
+    (row,) = [line for line in ran.out.splitlines() if line.startswith(MODEL)]
+    assert row.split()[1:3] == ["4,096", "4,096"]
+    assert f"{OTHER}" in ran.out
+    assert "llama.block_count" in ran.out, "a model whose facts are absurd is named with the key"
+    assert "cloud, not on this machine" in ran.out
+
+
+def test_windows_fit_into_what_is_free_and_no_larger_one_would(run: Run, server: Server) -> None:
+    """With a buffer that leaves little more than the weights."""
+    document = run("vram", "--json").json
+    free = document["host"]["free"]
+    room = footprint(FACTS, 2048, server.how).total + 300 * (1 << 20)
+    buffer = (free - room) >> 20
+    os.environ["DISPATCHER_CONTEXT_VRAM_BUFFER"] = str(buffer)
+    try:
+        windows = model(run)["windows"]
+    finally:
+        del os.environ["DISPATCHER_CONTEXT_VRAM_BUFFER"]
+    sizes = [windows[kv_type]["window"] for kv_type in KV_TYPES]
+    assert sizes == sorted(sizes)
+    assert 2048 < sizes[0] < sizes[1] < sizes[2] < 117_760
+    assert {windows[kv_type]["where"] for kv_type in windows} == {"cpu"}
+    for kv_type, size in zip(KV_TYPES, sizes, strict=True):
+        how = server.how._replace(kv_type=kv_type)
+        # What is free moves while the test runs, by far less than this.
+        slack = 200 << 20
+        assert footprint(FACTS, size, how).total <= room + slack
+        assert footprint(FACTS, size + 256, how).total >= room - slack
+
+
+def test_facts_are_asked_for_once(run: Run, server: Server) -> None:
+    run("vram")
+    asked = len(server.bodies("/api/show"))
+    run("vram")
+    assert [body["model"] for body in server.bodies("/api/show")[asked:]] == [OTHER], "only what could not be read"
+
+
+@pytest.mark.parametrize("kv_type", ["f16", "q8_0", "q4_0"])
+def test_the_type_of_the_cache_is_seen_in_the_memory_of_a_loaded_model(
+    run: Run, kv_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(kv_type) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.address.url)
+        server.window = 32_768
+        assert run("vram", "--json").json["cache_type"] == {"type": kv_type, "why": f"as {MODEL} in memory shows"}
+
+
+def test_the_type_of_the_cache_may_be_told(run: Run, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.window = 32_768
+    monkeypatch.setenv("OLLAMA_KV_CACHE_TYPE", "q4_0")
+    assert run("vram", "--json").json["cache_type"] == {"type": "q4_0", "why": "OLLAMA_KV_CACHE_TYPE"}
+    monkeypatch.setenv("OLLM_KV_CACHE_TYPE", "q8_0")
+    assert run("vram", "--json").json["cache_type"] == {"type": "q8_0", "why": "OLLM_KV_CACHE_TYPE"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "window", "reason"),
+    [
+        ({}, 4096, "initial_setup"),
+        ({"DISPATCHER_CONTEXT_PROFILE": "dynamic"}, 8192, "initial_setup"),
+        ({"DISPATCHER_CONTEXT_PROFILE": "manual"}, 16_384, "initial_setup"),
+        ({"DISPATCHER_CONTEXT_PROFILE": "manual", "OLLM_CONTEXT_SIZE": "10000"}, 10_240, "initial_setup"),
+        ({"DISPATCHER_CONTEXT_PROFILE": "dynamic", "DISPATCHER_CONTEXT_MAX_SIZE": "6000"}, 5888, "initial_setup"),
+        ({"OLLM_CONTEXT_AUTO": "false"}, None, "initial_setup"),
+        ({"OLLM_CONTEXT_VRAM_BUFFER": "1000000"}, 0, "initial_setup"),
+    ],
+)  # fmt: skip
+def test_settings_decide_the_window(
+    run: Run, server: Server, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], window: int | None, reason: str
+) -> None:
+    assert server
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    decided = model(run)["window"]
+    assert (decided["num_ctx"], decided["reason"]) == (window, reason)
+    assert bool(decided["impossible"]) == (window == 0)
+
+
+def test_calibration_replaces_the_formulas_for_this_model_server_and_machine(run: Run, server: Server) -> None:
+    assert not model(run)["calibrated"]
+    server.window = 8192
+    done = run("vram", "--calibrate", MODEL, "--json").json
+    assert [body["options"]["num_ctx"] for body in server.bodies("/api/chat")] == [2048, 4096, 8192]
+    assert server.window == 8192, "as it was before"
+    assert done["kept"]
+    assert done["per_token"] == pytest.approx(32 * 1024 + 1024, rel=0.01)
+    assert done["size"] == footprint(FACTS, 4096, server.how).total
+    after = model(run)
+    assert after["calibrated"]
+    assert after["takes"]["total"] == pytest.approx(footprint(FACTS, 4096, server.how).total, rel=0.01)
+
+
+def test_calibration_unloads_what_was_not_there(run: Run, server: Server) -> None:
+    ran = run("vram", "--calibrate", MODEL)
+    assert server.window == 0
+    assert "KiB for each token" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (scripted.closes, "the connection"),
+        (scripted.redirects("http://203.0.113.5/"), "redirects to 'http://203.0.113.5/'"),
+        (scripted.html, "is it a model server?"),
+        (scripted.says(500, {"error": "boom"}), "boom"),
+        (scripted.says(200, {"models": "none"}), ""),
+    ],
+)
+def test_a_server_that_is_none_leaves_the_machine_to_be_shown(
+    run: Run, server: Server, reply: scripted.Reply, words: str
+) -> None:
+    server.script("/api/tags", reply)
+    ran = run("vram")
+    assert "free of" in ran.out
+    assert words in ran.err
+    assert MODEL not in ran.out
+
+
+def test_without_a_server_calibration_is_one_line_of_error(run: Run) -> None:
+    refused(run("vram", "--calibrate", MODEL, code=None), 13, "127.0.0.1:1", "nothing answers there")
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("user@127.0.0.1:11434@evil.com", "user name or password"),
+        ("2852039166", "has a number for a host"),
+        ("https://ollama.com", "Ollama's cloud"),
+        ("8.8.8.8", "llm.allowRemote allows it"),
+    ],
+)
+def test_an_address_that_must_not_be_used_is_refused_before_anything_is_sent(
+    run: Run, monkeypatch: pytest.MonkeyPatch, host: str, words: str
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", host)
+    refused(run("vram", code=None), 10, "OLLAMA_HOST", words)
+
+
+def test_wrong_arguments(run: Run, server: Server) -> None:
+    refused(run("vram", "--watch", "--calibrate", MODEL, code=None), 2, "leave one out")
+    refused(run("vram", "--calibrate", "nowhere", code=None), 4, "has no model 'nowhere'", "ollama list")
+    assert server.bodies("/api/chat") == []
+
+
+def test_watching_tells_low_memory_at_once(run: Run, project: Path) -> None:
+    """With a buffer that no machine has: it is low from the start, and nothing else moves until Ctrl-C."""
+    assert run
+    watch = processes.start(
+        "vram", "--watch", cwd=project, env=processes.environment(OLLM_CONTEXT_VRAM_BUFFER=str(1 << 20))
+    )
+    with watch:
+        assert watch.stdout
+        assert b"LOW: only" in watch.stdout.readline()
+        watch.send_signal(signal.SIGINT)
+        _, err = watch.communicate(timeout=30)
+    assert (watch.returncode, err) == (130, b"error: interrupted\n")
