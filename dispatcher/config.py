@@ -108,6 +108,7 @@ SPECS: dict[str, Spec] = {
     "context.kvQuantization": Spec(
         "q8_0", _one_of("f16", "q8_0", "q4_0"), "type of the KV cache that the server should have", "OLLM_KV_CACHE_TYPE"
     ),
+    "llm.model": Spec("ministral-3:8b", _name, "the model that is asked when none is named"),
     "llm.timeout": Spec(120.0, _number(float, 1, 86_400), "seconds that an answer of the model's server may take"),
     "llm.allowRemote": Spec(False, _truth, "allow a server that is neither on this machine nor in a private network"),
     "lock.timeout": Spec(10.0, _number(float, 0, 3600), "seconds to wait for the state's lock"),

@@ -99,6 +99,12 @@ class Locked(DispatcherError):
     exit_code = ExitCode.LOCKED
 
 
+class SessionLocked(DispatcherError):
+    """session '{session}' is locked by {holder}; gave up after {seconds:g} s (setting lock.timeout), try again"""
+
+    exit_code = ExitCode.LOCKED
+
+
 class Damaged(DispatcherError):
     """{file}: {problem}; nothing was changed, run 'dispatcher rebuild' to repair it"""
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "schedule": "schedule",
     "config": "configure",
     "vram": "vram",
+    "context": "context",
 }
 # Newer typers carry a click of their own, so its base error is reached through the one that they export.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
@@ -68,7 +69,10 @@ class LazyCommands(TyperGroup):
         module = COMMANDS.get(cmd_name)
         if module is None:
             return None
-        function = getattr(import_module(f"dispatcher.cli.{module}"), f"{cmd_name}_command")
+        found = import_module(f"dispatcher.cli.{module}")
+        if (group := getattr(found, f"{cmd_name}_group", None)) is not None:
+            return typer.main.get_command(group)
+        function = getattr(found, f"{cmd_name}_command")
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
         single.command(cmd_name, context_settings=_CONTEXT)(function)
         return typer.main.get_command(single)

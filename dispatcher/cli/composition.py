@@ -18,6 +18,7 @@ from dispatcher.store.base import Store, Tell
 
 if TYPE_CHECKING:
     from dispatcher.dispatch.machine import Asking
+    from dispatcher.store.session_log import SessionLog
 
 ROOT = Path("INBOX", "agents", "Local Models")
 
@@ -27,7 +28,7 @@ class _Call:
 
     now: Callable[[], Moment] = clock.now
     root: Path | None = None
-    stores: ClassVar[list[Store]] = []
+    closing: ClassVar[list[Callable[[], None]]] = []
 
 
 def use_clock(now: Callable[[], Moment]) -> None:
@@ -96,8 +97,8 @@ def open_store() -> Store:
 
 def close_stores() -> None:
     """Give back what the stores opened in this call hold."""
-    while _Call.stores:
-        _Call.stores.pop().close()
+    while _Call.closing:
+        _Call.closing.pop()()
 
 
 def load_settings(path: Path) -> config.Settings:
@@ -108,6 +109,11 @@ def load_settings(path: Path) -> config.Settings:
     finally:
         root.close()
     return config.load(file, str(path / config.FILE), os.environ)
+
+
+def now() -> Moment:
+    """Return the moment by the clock of this call."""
+    return _Call.now()
 
 
 def settings_anywhere() -> config.Settings:
@@ -132,9 +138,18 @@ def asking(settings: config.Settings) -> Asking:
     return Asking(where, settings, os.environ, Catalogue(user_cache.folder(os.environ)))
 
 
+def session_log(name: str, settings: config.Settings) -> SessionLog:
+    """Return the log of a session, which need not be there yet. Raises InvalidInput for a name that is none."""
+    from dispatcher.store.session_log import SessionLog
+
+    root = Root(find_root())
+    _Call.closing.append(root.close)
+    return SessionLog(root, name, _Call.now, settings.seconds("lock.timeout"))
+
+
 def _store(path: Path, settings: config.Settings, redactor: Redactor, tell: Tell) -> Store:
     from dispatcher.store.filesystem import FilesystemStore
 
     store = FilesystemStore(path, _Call.now, redactor, settings.seconds("lock.timeout"), tell)
-    _Call.stores.append(store)
+    _Call.closing.append(store.close)
     return store

@@ -58,6 +58,10 @@ Agent = Annotated[
     typer.Option("--agent", metavar="NAME", envvar="DISPATCHER_AGENT", show_envvar=True, help="The agent's name."),
 ]
 Lease = Annotated[float | None, typer.Option("--lease", metavar="SECONDS", help="How long the claim holds from now.")]
+ModelName = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="The model, as its server calls it; else llm.model.")
+]
+Session = Annotated[str, typer.Option("--session", metavar="NAME", help="The conversation.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Labels = Annotated[list[str], typer.Option("--label", metavar="LABEL", help="Only with this label; repeatable.")]
 Kind = Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Only of this kind, such as 'manual'.")]

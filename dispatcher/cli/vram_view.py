@@ -29,7 +29,7 @@ def machine(found: Machine) -> None:
     for warning in found.hardware.warnings:
         render.note(warning)
     if found.server is None:
-        render.note(found.problem)
+        render.note(str(found.problem))
         return
     render.line(f"{found.server.shown}; its KV cache is {found.cache.type}, {found.cache.why}")
     for model in found.loaded:
@@ -78,7 +78,7 @@ def _model_cells(model: Model) -> list[tuple[str, str]]:
 def _window(fit: Fit) -> str:
     if not fit.window:
         return "none"
-    return f"{fit.window:,}" + (" (split)" if fit.where == "split" else "")
+    return f"{fit.usable:,}" + (" (split)" if fit.where == "split" else "")
 
 
 def _remark(model: Model) -> str:
@@ -138,7 +138,7 @@ def machine_json(found: Machine) -> dict[str, Any]:
             "kind": "ollama" if server.release else "llama-server", "version": server.version,
             "url": server.address.url,
         },
-        "problem": found.problem or None,
+        "problem": found.problem and str(found.problem),
         "loaded": [model._asdict() for model in found.loaded],
         "cache_type": found.cache._asdict(),
         "models": [_model_json(model) for model in found.models],
@@ -160,12 +160,17 @@ def _model_json(model: Model) -> dict[str, Any]:
         "size": model.model.size,
         "loaded": model.loaded.window if model.loaded else None,
         "context_length": facts.context_length if facts else None,
-        "windows": {kv_type: fitted._asdict() for kv_type, fitted in model.fits.items()},
+        "windows": fits_json(model),
         "window": None if window is None else window.to_dict(),
         "takes": None if takes is None else {**takes._asdict(), "total": takes.total},
         "calibrated": model.calibrated,
         "problem": model.problem or None,
     }
+
+
+def fits_json(model: Model) -> dict[str, Any]:
+    """Return the largest window for each type of cache, and where the model would be."""
+    return {kv_type: {"window": fit.usable, "where": fit.where} for kv_type, fit in model.fits.items()}
 
 
 def measured_json(done: Measured) -> dict[str, Any]:

@@ -25,10 +25,18 @@ class Room(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """The largest window and where the model is then: on the GPUs, partly there, in main memory; "" if nowhere."""
+    """The largest window that memory holds and where the model is then: on the GPUs, partly there, in main memory, ""
+    if nowhere; `most` is 90 % of the model's own.
+    """
 
     window: int
     where: Where
+    most: int
+
+    @property
+    def usable(self) -> int:
+        """The largest window that is asked for."""
+        return min(self.window, self.most)
 
 
 def room(hardware: Hardware, loaded: Sequence[Loaded], buffer: int) -> Room:
@@ -45,18 +53,17 @@ def room(hardware: Hardware, loaded: Sequence[Loaded], buffer: int) -> Room:
 
 
 def fit(facts: ModelFacts, place: Room, setup: Setup, minimum: int, calibration: Calibration | None = None) -> Fit:
-    """Return the largest window, at most 90 % of the model's; what is too small on the GPUs is split with the host.
+    """Return the largest window for a model; what is too small on the GPUs is split with main memory.
 
     A calibration was measured with all of the model in one place, so it does not hold for a split one.
     Raises InvalidInput for a model of which not even the size is known.
     """
     most = facts.context_length * 9 // 10 // STEP * STEP
-    alone = place.gpu if place.gpus else place.host
-    window = largest_window(facts, alone, setup._replace(gpus=place.gpus), calibration)
-    if window >= min(minimum, most):
-        return Fit(min(window, most), "gpu" if place.gpus else "cpu")
-    if place.gpus and place.host:
-        split = min(most, largest_window(facts, alone + place.host, setup._replace(gpus=place.gpus)))
+    alone: Where = "gpu" if place.gpus else "cpu"
+    free = place.gpu if place.gpus else place.host
+    window = largest_window(facts, free, setup._replace(gpus=place.gpus), calibration)
+    if window < min(minimum, most) and place.gpus and place.host:
+        split = largest_window(facts, free + place.host, setup._replace(gpus=place.gpus))
         if split >= min(minimum, most):
-            return Fit(split, "split")
-    return Fit(min(window, most), ("gpu" if place.gpus else "cpu") if window else "")
+            return Fit(split, "split", most)
+    return Fit(window, alone if window else "", most)

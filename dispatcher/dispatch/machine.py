@@ -17,6 +17,7 @@ from dispatcher.hardware.probe import probe
 from dispatcher.llm import inventory
 from dispatcher.llm.address import Address
 from dispatcher.llm.catalogue import Catalogue, Place
+from dispatcher.llm.client import NoSuchModel
 from dispatcher.llm.facts import ModelFacts
 from dispatcher.llm.footprint import UPSTREAM, Footprint, KvType, Setup, footprint
 from dispatcher.llm.inventory import Installed, Loaded, Server
@@ -42,14 +43,27 @@ class Model(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """All of it; `server` is None, and `problem` says why, where no server answers."""
+    """All of it; `server` is None where no server answers, and `problem` is why."""
 
     hardware: Hardware
     server: Server | None
-    problem: str
+    problem: DispatcherError | None
     loaded: tuple[Loaded, ...]
     cache: CacheType
     models: tuple[Model, ...]
+
+
+class Situation(NamedTuple):
+    """A model on a machine, under the settings in force."""
+
+    settings: Settings
+    machine: Machine
+    model: Model
+
+    @property
+    def fit(self) -> Fit | None:
+        """The largest window with the server's type of cache; None where that is not known."""
+        return self.model.fits.get(self.machine.cache.type)
 
 
 class Asking(NamedTuple):
@@ -68,16 +82,37 @@ class Asking(NamedTuple):
 
 def look(asking: Asking) -> Machine:
     """Return what there is. A server that does not answer, and models of which nothing is known, are told, not raised."""
+    return _look(asking, None)
+
+
+def look_at(asking: Asking, name: str) -> Situation:
+    """Return what there is, and the one model of a name; without a server, what was known of it before.
+
+    A model without facts has a `problem`. Raises NoSuchModel.
+    """
+    machine = _look(asking, name)
+    if machine.models:
+        return Situation(asking.settings, machine, machine.models[0])
+    digest = asking.catalogue.digest(asking.address.url, name) or ""
+    facts = asking.catalogue.facts(digest) if digest else None
+    known = Model(Installed(name, digest), None, facts, problem="" if facts else str(machine.problem))
+    return Situation(asking.settings, machine, known)
+
+
+def _look(asking: Asking, name: str | None) -> Machine:
     hardware = probe()
     told = cache_type.told(asking.settings, asking.environ)
     try:
         server = inventory.connect(asking.address, asking.limits)
         installed, loaded = inventory.installed(server), tuple(inventory.loaded(server))
+        installed = installed if name is None else [inventory.find(installed, name, server)]
+    except NoSuchModel:
+        raise
     except DispatcherError as error:
-        return Machine(hardware, None, str(error), (), told or cache_type.USUAL, ())
+        return Machine(hardware, None, error, (), told or cache_type.USUAL, ())
     found = [_known(asking, server, model, loaded) for model in installed]
     cache = told or cache_type.seen(loaded, [model.facts for model in found if model.facts], setup(server, hardware))
-    machine = Machine(hardware, server, "", loaded, cache, ())
+    machine = Machine(hardware, server, None, loaded, cache, ())
     return machine._replace(models=tuple(_fitted(asking, machine, model) for model in found))
 
 

@@ -11,85 +11,18 @@ from typing import Any
 import pytest
 
 from dispatcher.dispatch.cache_type import KV_TYPES
-from dispatcher.llm.facts import from_show
-from dispatcher.llm.footprint import Setup, footprint
+from dispatcher.llm.footprint import footprint
 from tests.cli import processes
 from tests.cli.steps import refused
 from tests.fakes import scripted
-from tests.fakes.ollama import FakeOllama
+from tests.fakes.sized import FACTS, MODEL, OTHER, SizedOllama
 from tests.support import Run
-
-GIB = 1 << 30
-MODEL, OTHER, CLOUD = "tiny:1b", "embed:latest", "big:671b-cloud"
-LAYERS, HEADS, KV_HEADS, LENGTH, WIDTH = 16, 32, 8, 64, 2048
-
-
-def shown(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    """Return what /api/show tells of a model of 1.2 GB whose cache takes 32 KiB a token in f16."""
-    info = {
-        "general.architecture": "llama",
-        "general.parameter_count": 1_235_814_432,
-        "llama.context_length": 131_072,
-        "llama.block_count": LAYERS,
-        "llama.embedding_length": WIDTH,
-        "llama.feed_forward_length": 8192,
-        "llama.attention.head_count": HEADS,
-        "llama.attention.head_count_kv": KV_HEADS,
-        "llama.attention.key_length": LENGTH,
-        "llama.attention.value_length": LENGTH,
-        "llama.vocab_size": 128_256,
-    } | more
-    tensors = [
-        {"name": "token_embd.weight", "type": "Q8_0", "shape": [WIDTH, 128_256]},
-        {"name": "blk.0.ffn_up.weight", "type": "Q8_0", "shape": [WIDTH, 450_000]},
-    ]
-    return {
-        "model_info": info,
-        "details": {"quantization_level": "Q8_0"},
-        "tensors": tensors,
-        "capabilities": ["completion"],
-    }
-
-
-FACTS = from_show(MODEL, shown(), "aa" * 32)
-
-
-class Server(FakeOllama):
-    """Ollama with a model whose memory is as our formulas have it, with one type of cache, on a CPU."""
-
-    def __init__(self, kv_type: Any = "f16", version: str = "0.33.1") -> None:  # noqa: ANN401 - one of KvType
-        super().__init__(version)
-        self.window = 0
-        self.how = Setup(kv_type=kv_type, gpus=0, version=tuple(int(part) for part in version.split(".")))
-        models = [
-            {"name": MODEL, "digest": "aa" * 32, "size": GIB},
-            {"name": OTHER, "digest": "bb" * 32, "size": 1},
-            {"name": CLOUD, "digest": "cc" * 32, "remote_host": "https://ollama.com:443"},
-        ]
-        self.script("/api/tags", scripted.says(200, {"models": models}))
-        self.script("/api/ps", self._told)
-        self.script("/api/show", self._facts)
-        self.script("/api/chat", self._load)
-
-    def _told(self, call: scripted.Call) -> None:
-        held = {"name": MODEL, "digest": "aa" * 32, "size_vram": 0, "context_length": self.window}
-        size = footprint(FACTS, self.window, self.how).total if self.window else 0
-        scripted.says(200, {"models": [held | {"size": size}] if self.window else []})(call)
-
-    def _facts(self, call: scripted.Call) -> None:
-        absurd = shown(**{"llama.block_count": "many"})
-        scripted.says(200, shown() if call.asked.body["model"] == MODEL else absurd)(call)
-
-    def _load(self, call: scripted.Call) -> None:
-        body = call.asked.body
-        self.window = 0 if body.get("keep_alive") == 0 else body["options"]["num_ctx"]
-        scripted.says(200, {"model": MODEL, "message": {"role": "assistant", "content": ""}, "done": True})(call)
 
 
 @pytest.fixture
-def server(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[SizedOllama]:
     assert run
-    with Server() as fake:
+    with SizedOllama() as fake:
         monkeypatch.setenv("OLLAMA_HOST", fake.address.url)
         yield fake
 
@@ -99,7 +32,7 @@ def model(run: Run, name: str = MODEL) -> dict[str, Any]:
     return found
 
 
-def test_it_shows_each_model_s_windows_and_what_cannot_be_said(run: Run, server: Server) -> None:
+def test_it_shows_each_model_s_windows_and_what_cannot_be_said(run: Run, server: SizedOllama) -> None:
     server.window = 4096
     ran = run("vram")
     assert "Ollama 0.33.1 at http://127.0.0.1" in ran.out
@@ -111,7 +44,7 @@ def test_it_shows_each_model_s_windows_and_what_cannot_be_said(run: Run, server:
     assert "cloud, not on this machine" in ran.out
 
 
-def test_windows_fit_into_what_is_free_and_no_larger_one_would(run: Run, server: Server) -> None:
+def test_windows_fit_into_what_is_free_and_no_larger_one_would(run: Run, server: SizedOllama) -> None:
     """With a buffer that leaves little more than the weights."""
     document = run("vram", "--json").json
     free = document["host"]["free"]
@@ -134,7 +67,7 @@ def test_windows_fit_into_what_is_free_and_no_larger_one_would(run: Run, server:
         assert footprint(FACTS, size + 256, how).total >= room - slack
 
 
-def test_facts_are_asked_for_once(run: Run, server: Server) -> None:
+def test_facts_are_asked_for_once(run: Run, server: SizedOllama) -> None:
     run("vram")
     asked = len(server.bodies("/api/show"))
     run("vram")
@@ -145,13 +78,13 @@ def test_facts_are_asked_for_once(run: Run, server: Server) -> None:
 def test_the_type_of_the_cache_is_seen_in_the_memory_of_a_loaded_model(
     run: Run, kv_type: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Server(kv_type) as server:
+    with SizedOllama(kv_type) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.address.url)
         server.window = 32_768
         assert run("vram", "--json").json["cache_type"] == {"type": kv_type, "why": f"as {MODEL} in memory shows"}
 
 
-def test_the_type_of_the_cache_may_be_told(run: Run, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_type_of_the_cache_may_be_told(run: Run, server: SizedOllama, monkeypatch: pytest.MonkeyPatch) -> None:
     server.window = 32_768
     monkeypatch.setenv("OLLAMA_KV_CACHE_TYPE", "q4_0")
     assert run("vram", "--json").json["cache_type"] == {"type": "q4_0", "why": "OLLAMA_KV_CACHE_TYPE"}
@@ -172,7 +105,12 @@ def test_the_type_of_the_cache_may_be_told(run: Run, server: Server, monkeypatch
     ],
 )  # fmt: skip
 def test_settings_decide_the_window(
-    run: Run, server: Server, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], window: int | None, reason: str
+    run: Run,
+    server: SizedOllama,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, str],
+    window: int | None,
+    reason: str,
 ) -> None:
     assert server
     for name, value in settings.items():
@@ -182,7 +120,7 @@ def test_settings_decide_the_window(
     assert bool(decided["impossible"]) == (window == 0)
 
 
-def test_calibration_replaces_the_formulas_for_this_model_server_and_machine(run: Run, server: Server) -> None:
+def test_calibration_replaces_the_formulas_for_this_model_server_and_machine(run: Run, server: SizedOllama) -> None:
     assert not model(run)["calibrated"]
     server.window = 8192
     done = run("vram", "--calibrate", MODEL, "--json").json
@@ -196,7 +134,7 @@ def test_calibration_replaces_the_formulas_for_this_model_server_and_machine(run
     assert after["takes"]["total"] == pytest.approx(footprint(FACTS, 4096, server.how).total, rel=0.01)
 
 
-def test_calibration_unloads_what_was_not_there(run: Run, server: Server) -> None:
+def test_calibration_unloads_what_was_not_there(run: Run, server: SizedOllama) -> None:
     ran = run("vram", "--calibrate", MODEL)
     assert server.window == 0
     assert "KiB for each token" in ran.out
@@ -213,7 +151,7 @@ def test_calibration_unloads_what_was_not_there(run: Run, server: Server) -> Non
     ],
 )
 def test_a_server_that_is_none_leaves_the_machine_to_be_shown(
-    run: Run, server: Server, reply: scripted.Reply, words: str
+    run: Run, server: SizedOllama, reply: scripted.Reply, words: str
 ) -> None:
     server.script("/api/tags", reply)
     ran = run("vram")
@@ -242,7 +180,7 @@ def test_an_address_that_must_not_be_used_is_refused_before_anything_is_sent(
     refused(run("vram", code=None), 10, "OLLAMA_HOST", words)
 
 
-def test_wrong_arguments(run: Run, server: Server) -> None:
+def test_wrong_arguments(run: Run, server: SizedOllama) -> None:
     refused(run("vram", "--watch", "--calibrate", MODEL, code=None), 2, "leave one out")
     refused(run("vram", "--calibrate", "nowhere", code=None), 4, "has no model 'nowhere'", "ollama list")
     assert server.bodies("/api/chat") == []

@@ -1,0 +1,158 @@
+"""context: the window of a session."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from dispatcher.cli import composition, render
+from dispatcher.cli.options import Json, ModelName, Session
+from dispatcher.cli.vram_view import fits_json
+from dispatcher.config import SPECS, Settings
+from dispatcher.context.guard import Guard, answer_reserve
+from dispatcher.context.window_state import Window
+from dispatcher.dispatch import windows
+from dispatcher.dispatch.machine import Situation, look_at
+from dispatcher.errors import ExitCode, InvalidInput
+
+DEFAULT_SESSION = "main"
+
+context_group = typer.Typer(
+    name="context",
+    help="Show or set the window of a session.\n\nExample: dispatcher context show --session parser --json",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Tokens = Annotated[int, typer.Option("--tokens", metavar="N", min=0, help="The tokens that its prompt takes now.")]
+
+
+@context_group.callback()
+def _no_subcommand(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        render.line(ctx.get_help())
+        raise typer.Exit(ExitCode.USAGE)
+
+
+@context_group.command("show")
+def show_command(
+    session: Session = DEFAULT_SESSION, model: ModelName = None, tokens: Tokens = 0, json: Json = False
+) -> None:
+    """Show the window that the next request would have, and why.
+
+    Nothing is changed: it is the request that keeps what was decided.
+
+    Example: dispatcher context show --session parser --tokens 3000
+    """
+    settings = composition.settings_anywhere()
+    before = windows.kept(composition.session_log(session, settings).events())
+    here = _here(settings, model)
+    if here.machine.problem is not None and here.model.facts is not None:
+        render.note(f"{here.machine.problem}; this is from what was known before")
+    window = windows.next_window(before, here, tokens, composition.now().iso)
+    render.json(_json(session, window, before, here, tokens)) if json else _print(session, window, before, here, tokens)
+
+
+@context_group.command("size")
+def size_command(
+    size: Annotated[int, typer.Argument(metavar="TOKENS", help="The window to ask for.")],
+    session: Session = DEFAULT_SESSION, model: ModelName = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Give a session a window of its own, whatever the settings say.
+
+    What the model and the memory do not allow is not asked for all the same.
+
+    Example: dispatcher context size 8192 --session parser
+    """
+    try:
+        SPECS["context.targetSize"].read(size)
+    except ValueError as error:
+        raise InvalidInput(what=f"size {size}", problem=str(error)) from error
+    _set(size, session, model, json=json)
+
+
+@context_group.command("auto")
+def auto_command(session: Session = DEFAULT_SESSION, model: ModelName = None, json: Json = False) -> None:
+    """Let the settings decide the window of a session again.
+
+    Example: dispatcher context auto --session parser
+    """
+    _set(None, session, model, json=json)
+
+
+def _set(target: int | None, session: str, model: str | None, *, json: bool) -> None:
+    """Keep what a person wants, then decide with it; where nothing can be decided now, it is kept all the same."""
+    settings = composition.settings_anywhere()
+    log = composition.session_log(session, settings)
+    if not windows.set_by_hand(log, "context", target):
+        render.note("it was so already")
+    here = _here(settings, model)
+    if here.model.facts is None:
+        render.note(f"{here.model.problem}; the next request decides")
+        said = "left to the settings" if target is None else f"set by hand to {target:,} tokens"
+        render.json({"session": session, "target": target}) if json else render.line(f"{session}: window {said}")
+        return
+    before = windows.kept(log.events())
+    window = windows.next_window(before, here, 0, composition.now().iso)
+    windows.remember(log, "context", window)
+    render.json(_json(session, window, before, here, 0)) if json else _print(session, window, before, here, 0)
+
+
+def _here(settings: Settings, model: str | None) -> Situation:
+    return look_at(composition.asking(settings), model or settings.text("llm.model"))
+
+
+def _guard(window: Window, tokens: int) -> Guard:
+    return Guard(window.num_ctx or 0, answer_reserve(window.num_ctx or 0), tokens)
+
+
+def _print(session: str, window: Window, before: windows.Kept, here: Situation, tokens: int) -> None:
+    size = "left to the server" if window.num_ctx is None else f"{window.num_ctx:,} tokens"
+    by = f"profile {window.profile}" if before.target is None else f"set by hand to {before.target:,}"
+    render.line(f"{session}, {here.model.model.name}: window {size} ({by}; {window.reason})")
+    if window.impossible:
+        render.line(f"too small: {window.impossible}")
+    elif window.limited_by:
+        render.line(f"limited by {_LIMITS[window.limited_by]}")
+    if window.num_ctx:
+        guard = _guard(window, tokens)
+        words = f"a prompt may have {guard.capacity:,} tokens, and {guard.safe_limit():,} without being compressed"
+        used = f"; {tokens:,} are {100 * guard.use:.0f} %" if tokens else ""
+        render.line(f"{words}{used}; {guard.reserve:,} are kept for the answer")
+    if here.fit is not None:
+        cache = here.machine.cache
+        render.line(f"memory holds {here.fit.window:,} tokens (KV cache {cache.type}, {cache.why})")
+    for entry in window.history:
+        sizes = f"{_size(entry.before)} to {_size(entry.after)}"
+        render.line(f"  {entry.at[:19]}Z  {entry.reason}  {sizes}  {entry.model}  at {entry.use:,} tokens")
+
+
+_LIMITS = {
+    "profile": "the profile", "maxSize": "context.maxSize", "model": "90 % of the model's window",
+    "memory": "the memory that is free",
+}  # fmt: skip
+
+
+def _size(size: int | None) -> str:
+    return "none" if size is None else f"{size:,}"
+
+
+def _json(session: str, window: Window, before: windows.Kept, here: Situation, tokens: int) -> dict[str, Any]:
+    model = here.model
+    guard = _guard(window, tokens)
+    return {
+        "session": session,
+        "model": model.model.name,
+        "loaded": model.loaded.window if model.loaded else None,
+        "model_max_context": model.facts.context_length if model.facts else None,
+        "target": before.target,
+        "window": window.to_dict(),
+        "prompt": {
+            "tokens": tokens, "capacity": guard.capacity, "safe_limit": guard.safe_limit(),
+            "fits": guard.can_allocate(0), "level": guard.level().name.lower(), "answer": guard.reserve,
+        },
+        "windows": fits_json(model),
+    }  # fmt: skip
