@@ -40,6 +40,7 @@ COMMANDS = {
     "schedule": "schedule",
     "config": "configure",
     "vram": "vram",
+    "tokens": "tokens",
     "context": "context",
 }
 # Newer typers carry a click of their own, so its base error is reached through the one that they export.

@@ -17,7 +17,9 @@ from dispatcher.files import Root, make_root
 from dispatcher.store.base import Store, Tell
 
 if TYPE_CHECKING:
+    from dispatcher.dispatch.ledger_tokens import CountLedger
     from dispatcher.dispatch.machine import Asking
+    from dispatcher.llm.vocabularies import Kept
     from dispatcher.store.session_log import SessionLog
 
 ROOT = Path("INBOX", "agents", "Local Models")
@@ -136,6 +138,26 @@ def asking(settings: config.Settings) -> Asking:
 
     where = address.parse(os.environ.get("OLLAMA_HOST"), allow_remote=settings.flag(address.ALLOW))
     return Asking(where, settings, os.environ, Catalogue(user_cache.folder(os.environ)))
+
+
+def kept() -> Kept:
+    """Return where what is known of models and their vocabularies is kept."""
+    from dispatcher import user_cache
+    from dispatcher.llm.catalogue import Catalogue
+    from dispatcher.llm.vocabularies import Kept
+
+    folder = user_cache.folder(os.environ)
+    return Kept(Catalogue(folder), os.path.join(folder, "lexicons"))
+
+
+def count_ledger(settings: config.Settings) -> CountLedger:
+    """Return what counts the ledger's tokens for the model that is asked when none is named."""
+    from dispatcher import user_cache
+    from dispatcher.dispatch import ledger_tokens
+    from dispatcher.llm.catalogue import Catalogue
+
+    folder = user_cache.folder(os.environ)
+    return ledger_tokens.by_model(settings.text("llm.model"), Catalogue(folder), os.path.join(folder, "lexicons"))
 
 
 def session_log(name: str, settings: config.Settings) -> SessionLog:

@@ -202,7 +202,8 @@ def status(data: dict[str, Any]) -> None:
     share = f"{context['usage_percent']:g} % of {context['window']:,}"
     if scan := data["last_scan"]:
         line(f"last scan: {spoken(scan['seconds'])} ago, {scan['said']}")
-    line(f"ledger: {text.count(context['ledger_tasks'], 'task')}, about {context['ledger_tokens']:,} tokens ({share})")
+    about = "" if context["count"].startswith("exact") else "about "
+    line(f"ledger: {text.count(context['ledger_tasks'], 'task')}, {about}{context['ledger_tokens']:,} tokens ({share})")
     if context["warning"]:
         line(
             f"warning: 'dispatcher prune' would take {text.count(context['prunable'], 'closed task')} out of the ledger"

@@ -55,7 +55,12 @@ def finish() -> None:
 
 def read_all(max_bytes: int) -> str:
     """Return standard input as text."""
-    return sys.stdin.buffer.read(max_bytes).decode(errors="replace")
+    return read_bytes(max_bytes).decode(errors="replace")
+
+
+def read_bytes(max_bytes: int) -> bytes:
+    """Return standard input as it is."""
+    return sys.stdin.buffer.read(max_bytes)
 
 
 def _give_up(fd: int) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli import document, render
-from dispatcher.cli.composition import open_desk
+from dispatcher.cli.composition import count_ledger, open_desk
 from dispatcher.cli.options import Json, Kind, Labels, TaskId, UnderPath, complete_ids
 from dispatcher.dispatch import views
 
@@ -64,7 +64,8 @@ def status_command(json: Json = False) -> None:
 
     Example: dispatcher status --json | jq .counts.pending
     """
-    data = views.status(open_desk())
+    desk = open_desk()
+    data = views.status(desk, count_ledger(desk.settings))
     render.json(data) if json else render.status(data)
 
 

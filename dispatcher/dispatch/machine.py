@@ -93,7 +93,7 @@ def look_at(asking: Asking, name: str) -> Situation:
     machine = _look(asking, name)
     if machine.models:
         return Situation(asking.settings, machine, machine.models[0])
-    digest = asking.catalogue.digest(asking.address.url, name) or ""
+    digest = asking.catalogue.digest(name) or ""
     facts = asking.catalogue.facts(digest) if digest else None
     known = Model(Installed(name, digest), None, facts, problem="" if facts else str(machine.problem))
     return Situation(asking.settings, machine, known)
@@ -152,8 +152,7 @@ def _known(asking: Asking, server: Server, model: Installed, loaded: Sequence[Lo
         facts = inventory.facts_of(server, model, asking.catalogue)
     except DispatcherError as error:
         return Model(model, held, problem=str(error))
-    if facts.digest:
-        asking.catalogue.keep_digest(server.address.url, model.name, facts.digest)
+    asking.catalogue.keep_digest(model.name, facts.digest)
     return Model(model, held, facts)
 
 

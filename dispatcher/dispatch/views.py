@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from dispatcher.dispatch import finding, intake
 from dispatcher.dispatch.desk import Desk, whole
+from dispatcher.dispatch.ledger_tokens import CountLedger, guess
 from dispatcher.domain import lease, lifecycle, retention
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment, from_iso
@@ -16,9 +17,6 @@ from dispatcher.errors import InvalidInput
 
 WARN_SHARE = 6000 / 8192
 """Share of the window from which the ledger's size is worth a warning."""
-
-BYTES_PER_TOKEN = 4
-"""A guess that is right within a third for JSON; said to be one wherever it is shown."""
 
 
 class Filter(NamedTuple):
@@ -76,12 +74,12 @@ def show(desk: Desk, given: str) -> Task:
     return whole(desk, task)
 
 
-def status(desk: Desk) -> dict[str, Any]:
-    """Return the state of the whole, as docs/status.schema.json describes it."""
-    return desk.store.view(lambda ledger: _status_of(desk, ledger, desk.clock()))
+def status(desk: Desk, count: CountLedger = guess) -> dict[str, Any]:
+    """Return the state of the whole, as docs/status.schema.json describes it; `count` tells the ledger's tokens."""
+    return desk.store.view(lambda ledger: _status_of(desk, ledger, desk.clock(), count))
 
 
-def _status_of(desk: Desk, ledger: Ledger, now: Moment) -> dict[str, Any]:
+def _status_of(desk: Desk, ledger: Ledger, now: Moment, count: CountLedger) -> dict[str, Any]:
     rows, iso = ledger.rows.values(), now.iso
     pending = [r for r in rows if r["status"] == "PENDING"]
     ready = sum(1 for _ in lifecycle.claimable(ledger, {}, now))
@@ -101,7 +99,7 @@ def _status_of(desk: Desk, ledger: Ledger, now: Moment) -> dict[str, Any]:
         "last_scan": _last_scan(ledger, now),
         "pruned_at": ledger.pruned_at,
         "pruned_count": ledger.pruned_count,
-        "context": _context(desk, ledger, now),
+        "context": _context(desk, ledger, now, count),
     }
 
 
@@ -134,14 +132,14 @@ def _last_scan(ledger: Ledger, now: Moment) -> dict[str, Any] | None:
     return {**scan, "seconds": max(0, (now.wall - from_iso(scan["at"])) // 1000), "said": said}
 
 
-def _context(desk: Desk, ledger: Ledger, now: Moment) -> dict[str, Any]:
+def _context(desk: Desk, ledger: Ledger, now: Moment, count: CountLedger) -> dict[str, Any]:
     window = desk.settings.number("status.window")
-    tokens = -(-desk.store.ledger_bytes(ledger) // BYTES_PER_TOKEN)
+    tokens, how = count(desk.store.ledger_text(ledger))
     prunable = len(retention.plan(ledger, desk.limits(), now).dropped)
     return {
         "ledger_tasks": len(ledger.rows),
         "ledger_tokens": tokens,
-        "count": "estimated: bytes / 4",
+        "count": how,
         "window": window,
         "usage_percent": round(100 * tokens / window, 1),
         "prunable": prunable,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dispatcher import user_cache
-from dispatcher.llm.facts import ModelFacts
-from dispatcher.llm.footprint import Calibration
-from dispatcher.llm.layers import Layer, State
+
+if TYPE_CHECKING:  # to look up a digest needs none of them
+    from dispatcher.llm.facts import ModelFacts
+    from dispatcher.llm.footprint import Calibration
 
 _VERSION = 1
 """Of what is kept: facts that an older program has found may lack something."""
 
 _MOST_NAMES = 500
+
+
+class NotKept(Exception):
+    """Something that no server was asked for yet."""
 
 
 class Place(NamedTuple):
@@ -44,13 +48,17 @@ class Catalogue:
 
     def keep_facts(self, facts: ModelFacts) -> None:
         """Remember a model's facts by its digest; without one it could not be told from its next version."""
+        from dataclasses import asdict
+
         if facts.digest:
             lists = {"layers": [list(layer) for layer in facts.layers], "state": list(facts.state)}
             self._change(facts.digest, "facts", {**asdict(facts), **lists, "version": _VERSION})
 
     def calibration(self, place: Place) -> Calibration | None:
         """Return what a model was measured to take there."""
-        kept = self._section(place.digest, "calibrations").get(place.key)
+        from dispatcher.llm.footprint import Calibration
+
+        kept = self.section(place.digest, "calibrations").get(place.key)
         try:
             return Calibration(float(kept["per_token"]), int(kept["fixed"]), int(kept["ubatch"])) if kept else None
         except (KeyError, TypeError, ValueError):
@@ -60,19 +68,19 @@ class Catalogue:
         """Remember a measurement; False if it cannot be kept."""
         return self._change(place.digest, "calibrations", {place.key: calibration._asdict()}, add=True)
 
-    def digest(self, server: str, name: str) -> str | None:
-        """Return the digest that a server last told for a model's name."""
-        found = user_cache.read(self._names).get(f"{server} {name}")
+    def digest(self, name: str) -> str | None:
+        """Return the digest that a model of this name had when a server was last asked for it."""
+        found = user_cache.read(self._names).get(name)
         return found if isinstance(found, str) else None
 
-    def keep_digest(self, server: str, name: str, digest: str) -> None:
+    def keep_digest(self, name: str, digest: str) -> None:
         """Remember which model a name stands for; the names that were met first are forgotten."""
-        if self.digest(server, name) == digest:
+        if not digest or self.digest(name) == digest:
             return
 
         def edit(names: dict[str, Any]) -> None:
-            names.pop(f"{server} {name}", None)
-            names[f"{server} {name}"] = digest
+            names.pop(name, None)
+            names[name] = digest
             for old in list(names)[:-_MOST_NAMES]:
                 del names[old]
 
@@ -80,7 +88,8 @@ class Catalogue:
 
     def section(self, digest: str, name: str) -> dict[str, Any]:
         """Return what is kept of a model under a name, {} if nothing."""
-        return self._section(digest, name)
+        found = self._read(digest).get(name)
+        return found if isinstance(found, dict) else {}
 
     def keep(self, digest: str, name: str, entries: dict[str, Any]) -> bool:
         """Add to what is kept of a model under a name; False if it cannot be kept."""
@@ -102,10 +111,6 @@ class Catalogue:
     def _read(self, digest: str) -> dict[str, Any]:
         return user_cache.read(self._path(digest))
 
-    def _section(self, digest: str, name: str) -> dict[str, Any]:
-        found = self._read(digest).get(name)
-        return found if isinstance(found, dict) else {}
-
     def _change(self, digest: str, section: str, entries: dict[str, Any], *, add: bool = False) -> bool:
         def edit(kept: dict[str, Any]) -> None:
             before = kept.get(section)
@@ -115,6 +120,9 @@ class Catalogue:
 
 
 def _facts(kept: dict[str, Any]) -> ModelFacts | None:
+    from dispatcher.llm.facts import ModelFacts
+    from dispatcher.llm.layers import Layer, State
+
     if kept.pop("version", None) != _VERSION:
         return None
     try:

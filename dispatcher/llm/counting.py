@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from dispatcher.llm import pretokens
-from dispatcher.llm.lexicon import Lexicon
+from dispatcher.llm.lexicon import SPACE, Lexicon
 from dispatcher.llm.merging import merged
-from dispatcher.llm.vocabulary import SPACE
+
+_MOST_KNOWN = 200_000
 
 
 class Counter:
@@ -18,11 +18,16 @@ class Counter:
         self._lexicon = lexicon
         self._specials = lexicon.specials()
         self._known: dict[str, int] = {}
-        inner = "|".join(map(re.escape, lexicon.inner))
-        self._inner = re.compile(inner) if inner else None
+        self._ranks: dict[tuple[bytes, bytes], int] = {}
+        self._word_start = re.compile(f"(?={SPACE})(?<![{SPACE}{re.escape(lexicon.joined)}])")
 
     def count(self, text: str, *, rendered: bool = False) -> int:
-        """Return how many tokens a text is. `rendered`: with the special tokens of a prompt in it, and those around it."""
+        """Return how many tokens a text is. `rendered`: with the special tokens of a prompt in it, and those around it.
+
+        A lone surrogate, which UTF-8 cannot have, is taken for U+FFFD.
+        """
+        if not text.isascii():
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         total = self._lexicon.ends if rendered else 0
         at_start = True
         for part, special in self._parts(text, rendered=rendered):
@@ -30,20 +35,20 @@ class Counter:
             at_start = special
         return total
 
-    def _parts(self, text: str, *, rendered: bool) -> Iterator[tuple[str, bool]]:
-        """Yield what lies between special tokens, and these; each is looked for in what the ones before have left."""
+    def _parts(self, text: str, *, rendered: bool) -> list[tuple[str, bool]]:
+        """Return what lies between special tokens, and these; each is looked for in what the ones before have left."""
         parts = [(text, False)] if text else []
-        for special in self._specials:
-            if (special.control and not rendered) or special.text not in text:
+        for special, control, strips in self._specials:
+            if (control and not rendered) or special not in text:
                 continue
             found: list[tuple[str, bool]] = []
             for part, is_special in parts:
-                if is_special or special.text not in part:
+                if is_special or special not in part:
                     found.append((part, is_special))
                 else:
-                    found += _around(part, special.text, strips=special.strips)
+                    found += _around(part, special, strips=strips)
             parts = found
-        return iter(parts)
+        return parts
 
     def _plain(self, text: str, *, at_start: bool) -> int:
         lexicon = self._lexicon
@@ -53,65 +58,44 @@ class Counter:
             text = f" {text}"
         text = text.replace(" ", SPACE)
         lines = [text] if lexicon.by_score else pretokens.split(lexicon.kind, text)
-        return sum(self._piece(word) for line in lines for word in self._words(line))
-
-    def _words(self, text: str) -> Iterator[str]:
-        """Cut a text before spaces, but not where a token lies across."""
-        kept = [match.span() for match in self._inner.finditer(text)] if self._inner else []
-        start = 0
-        for match in _WORD_START.finditer(text):
-            cut = match.start() + 1
-            if not any(first < cut < last for first, last in kept):
-                yield text[start:cut]
-                start = cut
-        yield text[start:]
+        return sum(self._piece(word) for line in lines for word in self._word_start.split(line))
 
     def _piece(self, piece: str) -> int:
         cost = self._known.get(piece)
         if cost is None:
+            if len(self._known) > _MOST_KNOWN or len(self._ranks) > _MOST_KNOWN:
+                self._known.clear()
+                self._ranks.clear()
             cost = self._known[piece] = self._cost(piece)
         return cost
 
     def _cost(self, piece: str) -> int:
-        lexicon = self._lexicon
-        symbol = lexicon.symbol(piece.encode("utf-8", "surrogatepass"))
-        lines = not lexicon.in_bytes and not lexicon.by_score and not piece.strip("\n")
-        if symbol >= 0 and (lexicon.is_whole(symbol) or lines):
-            return lexicon.cost(symbol)
-        return sum(self._by_score(piece) if lexicon.by_score else self._by_rank(piece))
+        lexicon, text = self._lexicon, piece.encode()
+        if lexicon.is_whole(text) or not text:
+            return min(1, len(text))
+        if not lexicon.in_bytes:
+            # llama.cpp does not merge line breaks where a token has as many.
+            if not lexicon.by_score and not piece.strip("\n") and lexicon.cost(text) == 1:
+                return 1
+            letters = [letter.encode() for letter in piece]
+        else:
+            letters = [text[n : n + 1] for n in range(len(text))]
+        return sum(map(lexicon.cost, merged(letters, self._rank)))
 
-    def _by_score(self, piece: str) -> Iterator[int]:
-        """Merge whatever makes a token, the best token first; yield what is left, in tokens."""
-        for part in merged(_letters(piece), self._join):
-            symbol = self._lexicon.symbol(part)
-            yield self._lexicon.cost(symbol) if symbol >= 0 else len(part)
-
-    def _by_rank(self, piece: str) -> Iterator[int]:
-        """Merge the pairs that the vocabulary lists, in their order; yield what is left, in tokens."""
-        lexicon = self._lexicon
-        text = piece.encode("utf-8", "surrogatepass")
-        letters = [text[n : n + 1] for n in range(len(text))] if lexicon.in_bytes else _letters(piece)
-        # What is no symbol merges with nothing; below zero stands how many bytes it has.
-        numbers = [symbol if (symbol := lexicon.symbol(letter)) >= 0 else -len(letter) for letter in letters]
-        for symbol in merged(numbers, lexicon.join):
-            yield lexicon.cost(symbol) if symbol >= 0 else -symbol
-
-    def _join(self, left: bytes, right: bytes) -> tuple[int, bytes] | None:
-        symbol = self._lexicon.symbol(left + right)
-        return (self._lexicon.rank(symbol), left + right) if symbol >= 0 else None
+    def _rank(self, left: bytes, right: bytes) -> int:
+        key = left, right
+        rank = self._ranks.get(key)
+        if rank is None:
+            rank = self._ranks[key] = self._lexicon.rank(left, right)
+        return rank
 
 
-_WORD_START = re.compile(f"[^{SPACE}](?={SPACE})")
-
-
-def _around(text: str, special: str, *, strips: bool) -> Iterator[tuple[str, bool]]:
+def _around(text: str, special: str, *, strips: bool) -> list[tuple[str, bool]]:
+    found: list[tuple[str, bool]] = []
     for n, part in enumerate(text.split(special)):
         if n:
-            yield special, True
+            found.append((special, True))
         rest = part.lstrip(" \t\n\r\f\v") if n and strips else part
         if rest:
-            yield rest, False
-
-
-def _letters(piece: str) -> list[bytes]:
-    return [letter.encode("utf-8", "surrogatepass") for letter in piece]
+            found.append((rest, False))
+    return found

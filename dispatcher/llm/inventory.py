@@ -120,14 +120,15 @@ def facts_of(server: Server, model: Installed, catalogue: Catalogue) -> ModelFac
     if model.digest and (known := catalogue.facts(model.digest)):
         return known
     if isinstance(server.client, LlamaServer):
-        return from_gguf(_file_of(server.client.props(), server))
+        return from_gguf(file_of(server.client, server))
     facts = from_show(model.name, server.client.show(model.name), model.digest)
     catalogue.keep_facts(facts)
     return facts
 
 
-def _file_of(props: Mapping[str, Any], server: Server) -> Path:
-    """Return the model's file, which is only ours to read if the server runs on this machine."""
+def file_of(client: LlamaServer, server: Server) -> Path:
+    """Return the model's file. Raises InvalidInput where it is not ours to read: on another machine."""
+    props = client.props()
     path = _text(props.get("model_path"))
     if not server.address.loopback or not os.path.isfile(path):
         raise InvalidInput(what=_name_of(props), problem="its file is not on this machine, so its facts are not known")

@@ -1,133 +1,119 @@
 """A vocabulary as a file to be looked into: built once, then mapped into memory by every command that counts.
 
-The file holds every text that is a symbol (the tokens, and what merges make on the way) with what it costs in tokens,
-the pairs that merge, and the special tokens. Looking up touches a few pages of it, so that a count in a fresh process
-need not read a vocabulary of megabytes. It can be deleted at any time.
+The file holds every text that is a symbol (the tokens, and what merges make on the way) with what it costs in tokens
+and the merges that make it, and the special tokens. Looking up touches a few pages of it, so that a count in a fresh
+process need not read a vocabulary of megabytes. It can be deleted at any time.
+
+After the head come the slots (u32: where the record of a text is in the file, by the text's CRC-32, 0 for none), the
+records (RECORD, the text, then its merges, the first of one split being the valid one), the special tokens and the
+kind, and at the end the CRC-32 of all that. Numbers are in this machine's byte order.
+
+This module, `counting`, `merging` and `pretokens` are what every count imports: they take only what `re` has loaded.
 """
 
 from __future__ import annotations
 
-import mmap
 import struct
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal, NamedTuple
+from mmap import mmap
 from zlib import crc32
 
-from dispatcher.llm.vocabulary import Special
+from dispatcher.llm.merging import NEVER
 
 VERSION = 1
+"""Goes up whenever the file, or what `vocabulary` and `pretokens` know, changes."""
+
+SPACE = "\u2581"
+"""What stands for a space in vocabularies that write characters, not bytes."""
+
 MAGIC = b"lexicon\n"
-HEAD = struct.Struct("=8s4I10Q")
-BY_SCORE, IN_BYTES, WHOLE_WORDS, PREFIX = 1, 2, 4, 8
-NONE = (1 << 64) - 1
-"""A free place among the pairs."""
+BY_SCORE, IN_BYTES, PREFIX = 1, 2, 4
+
+HEAD = struct.Struct("=8s4I4Q")
+"""Magic, version, flags, ends, number of slots; bytes of records, special tokens and kind; stamp: see `opened`."""
+
+RECORD = struct.Struct("=HHHB")
+"""Bytes of the text, tokens that it costs, its merges, 1 for a text that is known to be one token as a whole piece."""
+
+MERGE = struct.Struct("=HI")
+"""Bytes of the left part (0: any), rank."""
+
+CHECKSUM = struct.Struct("=I")
+
+
+class NotExact(Exception):
+    """A vocabulary of a kind whose rules are not known, or whose parts are missing: it cannot be counted exactly."""
 
 
 class Damaged(Exception):
     """A file that is no lexicon of this version and of this machine's byte order."""
 
 
-class Parts(NamedTuple):
-    """The parts of the file, in their order.
-
-    `slots` (u32): symbols by the hash of their texts, plus one, 0 for none. `places` (u32): where each text begins.
-    `ranks` (u32): the rank of the merge that makes a symbol, by score. `pairs` (u64): two symbols that merge, by their
-    hash. `results` (u64): rank and symbol of each. `costs` (u8): tokens that a symbol is. `whole` (u8): 1 for texts that
-    are one token when they are a whole piece. `texts`, `specials`, `inner`: see the readers below.
-    """
-
-    slots: bytes
-    places: bytes
-    ranks: bytes
-    pairs: bytes
-    results: bytes
-    costs: bytes
-    whole: bytes
-    texts: bytes
-    specials: bytes
-    inner: bytes
-
-
-_NUMBERS: tuple[tuple[str, Literal["I", "Q"]], ...] = (("ranks", "I"), ("pairs", "Q"), ("results", "Q"))
-
-
-def pair_hash(left: int, right: int) -> int:
-    """Return where a pair of symbols is looked for first."""
-    return (left * 2654435761 ^ right * 40503) >> 3
-
-
 class Lexicon:
     """A vocabulary's file, open for looking up.
 
-    `kind` names the rules of pretokens. `ends`: tokens put around a prompt. `by_score`, `in_bytes`, `whole_words` and
-    `prefix`: see Vocabulary. `inner`: tokens with a space in their middle, where a text must not be cut.
+    `kind` names the rules of pretokens. `ends`: tokens put around a prompt. `by_score`, `in_bytes` and `prefix`: see
+    Vocabulary. `joined`: characters behind which a symbol has a space in its middle, so that a text is not cut there.
+    `stamp`: when the file was built, in seconds.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Map a file into memory. Raises Damaged, OSError."""
-        with path.open("rb") as file:
-            try:
-                data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-                magic, version, flags, self.ends, symbols, *sizes = HEAD.unpack_from(data)
-            except (ValueError, struct.error):
-                raise Damaged(f"{path} is too short") from None
-        if magic != MAGIC or version != VERSION or sum(sizes) + HEAD.size != len(data):
-            raise Damaged(f"{path} is no lexicon of version {VERSION}")
-        parts = dict(zip(Parts._fields, _cut(data, sizes), strict=True))
-        self._slots, self._places = parts["slots"].cast("I"), parts["places"].cast("I")
-        self._ranks, self._pairs, self._results = (parts[name].cast(kind) for name, kind in _NUMBERS)
-        self._costs, self._whole, self._texts = parts["costs"], parts["whole"], parts["texts"]
-        self._specials = parts["specials"]
-        self._last_slot, self._last_pair = len(self._slots) - 1, len(self._pairs) - 1
-        if len(self._places) != symbols + 1 or len(self._costs) != symbols:
-            raise Damaged(f"{path}: its parts do not fit each other")
-        self.kind, *self.inner = bytes(parts["inner"]).decode("utf-8", "surrogateescape").split("\0")
-        self.by_score, self.in_bytes = bool(flags & BY_SCORE), bool(flags & IN_BYTES)
-        self.whole_words, self.prefix = bool(flags & WHOLE_WORDS), bool(flags & PREFIX)
+    def __init__(self, data: mmap | bytes) -> None:
+        """Look into a file's bytes. Raises Damaged when they are not as long as they say, or of another version."""
+        if len(data) < HEAD.size or data[: len(MAGIC)] != MAGIC:
+            raise Damaged("it is no lexicon")
+        _, version, flags, self.ends, slots, records, specials, kind, self.stamp = HEAD.unpack_from(data)
+        start = HEAD.size + 4 * slots
+        if version != VERSION or len(data) != start + records + specials + kind + CHECKSUM.size or slots & (slots - 1):
+            raise Damaged(f"it is no lexicon of version {VERSION}")
+        self._data = data
+        self._slots = memoryview(data)[HEAD.size : start].cast("I")
+        self._last = slots - 1
+        self._specials = _text(data[start + records : start + records + specials])
+        self.kind, self.joined = _text(data[start + records + specials : -CHECKSUM.size]).split("\0")
+        self.by_score, self.in_bytes, self.prefix = bool(flags & BY_SCORE), bool(flags & IN_BYTES), bool(flags & PREFIX)
 
-    def symbol(self, text: bytes) -> int:
-        """Return the number of the symbol of a text, -1 if there is none."""
-        slots, places, texts, last = self._slots, self._places, self._texts, self._last_slot
+    def check(self) -> None:
+        """Read all of the file. Raises Damaged when it is not what was written."""
+        if crc32(memoryview(self._data)[: -CHECKSUM.size]) != CHECKSUM.unpack(self._data[-CHECKSUM.size :])[0]:
+            raise Damaged("its checksum is wrong")
+
+    def cost(self, text: bytes) -> int:
+        """Return how many tokens a symbol is; what is none is its bytes."""
+        found = self._find(text)
+        return int(RECORD.unpack_from(self._data, found)[1]) if found else len(text)
+
+    def is_whole(self, text: bytes) -> bool:
+        """Tell whether a text is known to be one token when it is a whole piece; others must be merged to know."""
+        found = self._find(text)
+        return found > 0 and self._data[found + RECORD.size - 1] == 1
+
+    def rank(self, left: bytes, right: bytes) -> int:
+        """Return the rank of the merge of two symbols, NEVER if there is none."""
+        found = self._find(left + right)
+        if not found:
+            return NEVER
+        length, _, merges, _ = RECORD.unpack_from(self._data, found)
+        split = 0 if self.by_score else len(left)
+        at = found + RECORD.size + length
+        for cut, rank in MERGE.iter_unpack(self._data[at : at + merges * MERGE.size]):
+            if cut == split:
+                return int(rank)
+        return NEVER
+
+    def specials(self) -> list[tuple[str, bool, bool]]:
+        """Return the tokens to be cut out of texts, in the order in which they are looked for: see Special."""
+        return [(line[1:], line[0] in "CS", line[0] in "sS") for line in self._specials.split("\0") if line]
+
+    def _find(self, text: bytes) -> int:
+        """Return where the record of a text is, 0 if there is none."""
+        slots, data, last, size = self._slots, self._data, self._last, len(text)
         at = crc32(text) & last
         while found := slots[at]:
-            if texts[places[found - 1] : places[found]] == text:
-                return found - 1
+            start = found + RECORD.size
+            if data[start : start + size] == text and RECORD.unpack_from(data, found)[0] == size:
+                return int(found)
             at = (at + 1) & last
-        return -1
-
-    def cost(self, symbol: int) -> int:
-        """Return how many tokens a symbol is."""
-        return self._costs[symbol]
-
-    def is_whole(self, symbol: int) -> bool:
-        """Tell whether a piece of this text is one token."""
-        return self._whole[symbol] == 1
-
-    def rank(self, symbol: int) -> int:
-        """Return the rank of a merge that makes this symbol, where any two symbols merge that make a token."""
-        return self._ranks[symbol]
-
-    def join(self, left: int, right: int) -> tuple[int, int] | None:
-        """Return the rank of the merge of two symbols, and the symbol it makes; None if there is no such merge."""
-        key, last = left << 32 | right, self._last_pair
-        at = pair_hash(left, right) & last
-        while (found := self._pairs[at]) != NONE:
-            if found == key:
-                result = self._results[at]
-                return result >> 32, result & 0xFFFFFFFF
-            at = (at + 1) & last
-        return None
-
-    def specials(self) -> Sequence[Special]:
-        """Return the tokens to be cut out of texts, in the order in which they are looked for."""
-        lines = bytes(self._specials).decode("utf-8", "surrogateescape").split("\0")
-        return [Special(line[1:], line[0] in "CS", line[0] in "sS") for line in lines if line]
+        return 0
 
 
-def _cut(data: memoryview, sizes: Sequence[int]) -> list[memoryview]:
-    parts, start = [], HEAD.size
-    for size in sizes:
-        parts.append(data[start : start + size])
-        start += size
-    return parts
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")

@@ -1,201 +1,148 @@
-"""Writing the file that a lexicon is read from."""
+"""Making the file that a lexicon is read from: a second or two of work for a large vocabulary."""
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from array import array
-from collections.abc import Mapping
-from itertools import pairwise
-from pathlib import Path
+from codecs import charmap_build, charmap_encode
+from collections.abc import Callable
 from zlib import crc32
 
 from dispatcher.llm import lexicon
-from dispatcher.llm.lexicon import NONE, Parts, pair_hash
-from dispatcher.llm.merging import merged
-from dispatcher.llm.vocabulary import SPACE, Vocabulary
+from dispatcher.llm.lexicon import CHECKSUM, HEAD, MERGE, RECORD, SPACE, NotExact
+from dispatcher.llm.merging import NEVER, Rank, merged
+from dispatcher.llm.vocabulary import Vocabulary
 
-_LONGEST_WHOLE = 64
-_NEVER = 1 << 62
+_COMMON = 30_000
+"""So many tokens, the first, are tried whether they are one token as whole pieces: the first are what texts have most."""
+
+_LONGEST_WHOLE = 32
+_LONGEST = 0xFFFF
 _WRITTEN_AS_THEMSELVES = range(33, 127)
 
 
-def build(vocabulary: Vocabulary, path: Path) -> None:
-    """Write the lexicon of a vocabulary: seconds of work for a large one. Another process may do the same meanwhile."""
-    data = _Builder(vocabulary).file()
-    path.parent.mkdir(0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(data)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+def data(vocabulary: Vocabulary, stamp: int) -> bytes:
+    """Return a vocabulary's file, built at `stamp` (seconds). Raises NotExact."""
+    symbols = _Symbols(vocabulary)
+    slots, records = _table(symbols)
+    flags = (
+        lexicon.BY_SCORE * (vocabulary.merging == "scores")
+        | lexicon.IN_BYTES * vocabulary.in_bytes
+        | lexicon.PREFIX * vocabulary.prefix
+    )
+    specials = _bytes("\0".join("csCS"[2 * s.control + s.strips] + s.text for s in vocabulary.specials))
+    kind = _bytes(f"{vocabulary.kind}\0{symbols.joined()}")
+    sizes = len(slots), len(records), len(specials), len(kind)
+    head = HEAD.pack(lexicon.MAGIC, lexicon.VERSION, flags, vocabulary.ends, *sizes, stamp)
+    found = b"".join((head, slots.tobytes(), records, specials, kind))
+    return found + CHECKSUM.pack(crc32(found))
 
 
-def _alphabet() -> dict[str, int]:
-    """Return the byte that each letter of GPT-2's writing stands for."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in plain]
-    return {**{chr(byte): byte for byte in plain}, **{chr(256 + n): byte for n, byte in enumerate(others)}}
-
-
-class _Builder:
-    """The symbols of a vocabulary as they are found."""
+class _Symbols:
+    """What texts are symbols: `costs` has their tokens, `merges` what makes them, `whole` those that are one token."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
-        self.symbols: dict[bytes, int] = {}
-        self.costs = array("B")
-        self.pairs: dict[tuple[int, int], tuple[int, int]] = {}
-        self.scores: dict[int, float] = {}
-        letters = _alphabet() if vocabulary.in_bytes else None
-        self.bytes_of = (lambda text: _in_bytes(text, letters)) if letters else _in_characters
-        self._take_tokens()
-        self._take_merges()
-
-    def _take_tokens(self) -> None:
-        tokens = [self.bytes_of(text) for text in self.vocabulary.tokens]
-        for number, text in enumerate(tokens):
-            if text:
-                symbol = self._symbol(text, 1)
-                if self.vocabulary.scores:
-                    self.scores[symbol] = self.vocabulary.scores[number]
-        if self.vocabulary.in_bytes:
+        self._vocabulary = vocabulary
+        self._bytes_of = _writing() if vocabulary.in_bytes else _bytes
+        self._tokens = [self._bytes_of(text) for text in vocabulary.tokens]
+        self.costs = {text: 1 for text in self._tokens if text}
+        self.merges: dict[bytes, bytes] = {}
+        if vocabulary.in_bytes:
             for byte in range(256):
-                self._symbol(bytes([byte]), 0)  # a byte that is no token is none at all
+                self.costs.setdefault(bytes([byte]), 0)  # a byte that is no token is none at all
+        rank = self._take_scores() if vocabulary.merging == "scores" else self._take_merges()
+        if max(map(len, self.costs)) > _LONGEST:
+            raise NotExact("the vocabulary has a token of more than 65,535 bytes")
+        self.whole = set(self._tokens) if vocabulary.whole_words else self._found_whole(rank)
 
-    def _take_merges(self) -> None:
-        for rank, merge in enumerate(self.vocabulary.merges):
+    def _take_scores(self) -> Rank:
+        """Let any two symbols merge that make a token, the best score first."""
+        scores = dict(zip(self._tokens, self._vocabulary.scores, strict=True))
+        order = {score: rank for rank, score in enumerate(sorted(set(scores.values()), reverse=True))}
+        ranks = {text: order[score] for text, score in scores.items() if text}
+        self.merges = {text: MERGE.pack(0, rank) for text, rank in ranks.items()}
+        return lambda left, right: ranks.get(left + right, NEVER)
+
+    def _take_merges(self) -> Rank:
+        bytes_of, merges, costs, pack = self._bytes_of, self.merges, self.costs, MERGE.pack
+        known = dict(zip(self._vocabulary.tokens, self._tokens, strict=True))
+        for rank, merge in enumerate(self._vocabulary.merges):
             middle = merge.find(" ", 1)
-            left, right = self.bytes_of(merge[:middle]), self.bytes_of(merge[middle + 1 :])
+            first, second = merge[:middle], merge[middle + 1 :]
+            left, right = known.get(first) or bytes_of(first), known.get(second) or bytes_of(second)
             if middle < 1 or not left or not right:
                 continue
-            key = self._symbol(left), self._symbol(right)
-            if key not in self.pairs:
-                self.pairs[key] = rank, self._symbol(left + right)
+            text = left + right
+            if text not in costs:
+                costs[text] = self._loose(text)
+            made = pack(len(left) & _LONGEST, rank)
+            merges[text] = merges[text] + made if text in merges else made
+        return self._listed
 
-    def _symbol(self, text: bytes, cost: int | None = None) -> int:
-        symbol = self.symbols.setdefault(text, len(self.symbols))
-        if symbol == len(self.costs):
-            self.costs.append(min(self._loose(text) if cost is None else cost, 255))
-        return symbol
+    def _listed(self, left: bytes, right: bytes) -> int:
+        merges = MERGE.iter_unpack(self.merges.get(left + right, b""))
+        return next((rank for cut, rank in merges if cut == len(left)), NEVER)
 
     def _loose(self, text: bytes) -> int:
         """Return what a text costs that is no token: each of its bytes that is one."""
-        if not self.vocabulary.in_bytes:
+        if not self._vocabulary.in_bytes:
             return len(text)
-        return sum(self.costs[self.symbols[bytes([byte])]] for byte in text if byte in _WRITTEN_AS_THEMSELVES)
+        return sum(self.costs[bytes([byte])] for byte in text if byte in _WRITTEN_AS_THEMSELVES)
 
-    def file(self) -> list[bytes]:
-        """Return the file, in pieces."""
-        vocabulary = self.vocabulary
-        flags = (
-            lexicon.BY_SCORE * (vocabulary.merging == "scores")
-            | lexicon.IN_BYTES * vocabulary.in_bytes
-            | lexicon.WHOLE_WORDS * vocabulary.whole_words
-            | lexicon.PREFIX * vocabulary.prefix
-        )
-        parts = self._parts()
-        sizes = [len(part) for part in parts]
-        return [
-            lexicon.HEAD.pack(lexicon.MAGIC, lexicon.VERSION, flags, vocabulary.ends, len(self.symbols), *sizes),
-            *parts,
-        ]
+    def _found_whole(self, rank: Rank) -> set[bytes]:
+        """Return which of the common tokens all their merges lead to: not all tokens are reached."""
+        letters = _single if self._vocabulary.in_bytes else _letters
+        common = (text for text in self._tokens[:_COMMON] if 0 < len(text) <= _LONGEST_WHOLE)
+        return {text for text in common if len(merged(letters(text), rank)) == 1}
 
-    def _parts(self) -> Parts:
-        pairs, results = self._pair_table()
-        places = array("I", [0])
-        for text in self.symbols:
-            places.append(places[-1] + len(text))
-        specials = "\0".join("csCS"[2 * s.control + s.strips] + s.text for s in self.vocabulary.specials)
-        inner = (
-            []
-            if self.vocabulary.in_bytes
-            else [t for t in self.vocabulary.tokens if re.search(f"[^{SPACE}]{SPACE}", t)]
-        )
-        return Parts(
-            slots=self._slots(), places=places.tobytes(), ranks=self._ranks(),
-            pairs=pairs, results=results, costs=self.costs.tobytes(), whole=self._whole(),
-            texts=b"".join(self.symbols),
-            specials=specials.encode("utf-8", "surrogateescape"),
-            inner="\0".join([self.vocabulary.kind, *inner]).encode("utf-8", "surrogateescape"),
-        )  # fmt: skip
+    def joined(self) -> str:
+        """Return the characters behind which some symbol has a space in its middle."""
+        if self._vocabulary.in_bytes:
+            return ""
+        inner = _bytes(SPACE)
+        texts = (text.decode("utf-8", "surrogateescape") for text in self.costs if text.rfind(inner) > 0)
+        return "".join(sorted({found for text in texts for found in re.findall(f"([^{SPACE}]){SPACE}", text)}))
 
-    def _slots(self) -> bytes:
-        size = _power_of_two(2 * len(self.symbols))
-        slots = array("I", bytes(4 * size))
-        for text, symbol in self.symbols.items():
-            at = crc32(text) & (size - 1)
-            while slots[at]:
-                at = (at + 1) & (size - 1)
-            slots[at] = symbol + 1
-        return slots.tobytes()
 
-    def _pair_table(self) -> tuple[bytes, bytes]:
-        size = _power_of_two(2 * len(self.pairs))
-        keys, results = array("Q", [NONE]) * size, array("Q", [0]) * size
-        for (left, right), (rank, symbol) in self.pairs.items():
-            at = pair_hash(left, right) & (size - 1)
-            while keys[at] != NONE:
-                at = (at + 1) & (size - 1)
-            keys[at], results[at] = left << 32 | right, rank << 32 | symbol
-        return keys.tobytes(), results.tobytes()
+def _table(symbols: _Symbols) -> tuple[array[int], bytes]:
+    """Return where each symbol's record is, and the records."""
+    size = 1 << max(1, len(symbols.costs) * 3 // 2).bit_length()
+    slots, records, last = array("I", bytes(4 * size)), [], size - 1
+    place, pack, whole = HEAD.size + 4 * size, RECORD.pack, symbols.whole
+    for text, cost in symbols.costs.items():
+        at = crc32(text) & last
+        while slots[at]:
+            at = (at + 1) & last
+        slots[at] = place
+        merges = symbols.merges.get(text, b"")
+        record = pack(len(text), cost, len(merges) // MERGE.size, text in whole) + text + merges
+        records.append(record)
+        place += len(record)
+    return slots, b"".join(records)
 
-    def _ranks(self) -> bytes:
-        """Return the rank of each symbol by its score, the highest first; nothing where merges have ranks."""
-        if self.vocabulary.merging == "ranks":
+
+def _writing() -> Callable[[str], bytes]:
+    """Return what tells the bytes that a token of GPT-2's writing stands for; none for one that is not written so."""
+    plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = (chr(256 + n) for n in range(256))
+    table = charmap_build("".join(chr(byte) if byte in plain else next(others) for byte in range(256)))
+
+    def bytes_of(text: str) -> bytes:
+        try:
+            return charmap_encode(text, "strict", table)[0]
+        except UnicodeEncodeError:
             return b""
-        order = {score: rank for rank, score in enumerate(sorted(set(self.scores.values()), reverse=True))}
-        return array("I", [order[self.scores.get(symbol, 0.0)] for symbol in range(len(self.symbols))]).tobytes()
 
-    def _whole(self) -> bytes:
-        """Return which texts are one token as a whole piece: tokens that all their merges lead to."""
-        whole = bytearray(len(self.symbols))
-        for text, symbol in self.symbols.items():
-            if self.costs[symbol] == 1 and len(text) <= _LONGEST_WHOLE:
-                whole[symbol] = self.vocabulary.whole_words or self._merges_to(text, symbol)
-        return bytes(whole)
+    return bytes_of
 
-    def _merges_to(self, text: bytes, symbol: int) -> bool:
-        """Tell whether a text's letters merge to it: not all tokens are reached."""
-        letters = [text[n : n + 1] for n in range(len(text))] if self.vocabulary.in_bytes else _letters(text)
-        if self.vocabulary.merging == "scores":
-            return merged(letters, self._join_texts) == [text]
-        numbers = [self.symbols.get(letter, -1) for letter in letters]
-        known = self.pairs.get
-        while len(numbers) > 1:
-            best, at = (_NEVER, -1), -1
-            for place, pair in enumerate(pairwise(numbers)):
-                if (found := known(pair)) is not None and found < best:
-                    best, at = found, place
-            if at < 0:
-                return False
-            numbers[at : at + 2] = [best[1]]
-        return numbers == [symbol]
 
-    def _join_texts(self, left: bytes, right: bytes) -> tuple[float, bytes] | None:
-        symbol = self.symbols.get(left + right)
-        return None if symbol is None else (-self.scores.get(symbol, 0.0), left + right)
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _single(text: bytes) -> list[bytes]:
+    return [text[n : n + 1] for n in range(len(text))]
 
 
 def _letters(text: bytes) -> list[bytes]:
     return [letter.encode("utf-8", "surrogateescape") for letter in text.decode("utf-8", "surrogateescape")]
-
-
-def _in_characters(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _in_bytes(text: str, letters: Mapping[str, int]) -> bytes:
-    """Return the bytes that a token stands for; none for one that is not written as GPT-2 does."""
-    try:
-        return bytes(letters[letter] for letter in text)
-    except KeyError:
-        return b""
-
-
-def _power_of_two(least: int) -> int:
-    return 1 << max(1, least - 1).bit_length()

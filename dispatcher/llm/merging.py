@@ -2,71 +2,61 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TypeVar
 
-S = TypeVar("S")
+NEVER = 1 << 62
+"""The rank of two symbols that do not go together."""
+
+Rank = Callable[[bytes, bytes], int]
+"""Returns the rank of two symbols, the least first, or NEVER."""
+
 _SHORT = 100
-_NEVER = float(1 << 62)
-
-Join = Callable[[S, S], tuple[float, S] | None]
-"""Returns the rank of a pair, the least first, and what it becomes; None if the two do not go together."""
 
 
-def merged(symbols: list[S], join: Join[S]) -> list[S]:
+def merged(symbols: list[bytes], rank: Rank) -> list[bytes]:
     """Return what is left of some symbols; of pairs of one rank the leftmost goes first. Changes the list."""
-    return _scanning(symbols, join) if len(symbols) <= _SHORT else _queueing(symbols, join)
+    return _scanning(symbols, rank) if len(symbols) <= _SHORT else _queueing(symbols, rank)
 
 
-def _scanning(symbols: list[S], join: Join[S]) -> list[S]:
+def _scanning(symbols: list[bytes], rank: Rank) -> list[bytes]:
     """Look at all pairs each time: for words, this is quickest."""
-    found = [join(left, right) for left, right in pairwise(symbols)]
-    ranks = [pair[0] if pair else _NEVER for pair in found]
-    while ranks and (best := min(ranks)) < _NEVER:
+    ranks = [rank(left, right) for left, right in pairwise(symbols)]
+    while ranks and (best := min(ranks)) < NEVER:
         at = ranks.index(best)
-        pair = found[at]
-        assert pair is not None  # noqa: S101 - its rank is not _NEVER
-        symbols[at : at + 2] = [pair[1]]
-        del found[at], ranks[at]
-        for place in (at - 1, at):
-            if 0 <= place < len(ranks):
-                found[place] = again = join(symbols[place], symbols[place + 1])
-                ranks[place] = again[0] if again else _NEVER
+        symbols[at] += symbols.pop(at + 1)
+        del ranks[at]
+        if at:
+            ranks[at - 1] = rank(symbols[at - 1], symbols[at])
+        if at < len(ranks):
+            ranks[at] = rank(symbols[at], symbols[at + 1])
     return symbols
 
 
-def _queueing(symbols: list[S], join: Join[S]) -> list[S]:
+def _queueing(symbols: list[bytes], rank: Rank) -> list[bytes]:
     """Keep the pairs in a heap: for long runs, whose pairs are too many to look at again and again."""
-    after = [*range(1, len(symbols)), -1]
-    before = [-1, *range(len(symbols) - 1)]
-    version = [0] * len(symbols)
-    heap: list[tuple[float, int, int, int, int]] = []
-    results: dict[tuple[int, int, int, int], S] = {}
+    from heapq import heappop, heappush
 
-    def offer(left: int) -> None:
-        right = after[left]
-        pair = join(symbols[left], symbols[right]) if left >= 0 and right >= 0 else None
-        if pair is not None:
-            key = (left, right, version[left], version[right])
-            results[key] = pair[1]
-            heapq.heappush(heap, (pair[0], *key))
+    end = len(symbols)
+    after, before = [*range(1, end + 1)], [*range(-1, end - 1)]
+    heap: list[tuple[int, int, bytes]] = []
 
-    for place in range(len(symbols) - 1):
-        offer(place)
+    def offer(left: int, right: int) -> None:
+        if left >= 0 and right < end and (found := rank(symbols[left], symbols[right])) < NEVER:
+            heappush(heap, (found, left, symbols[left] + symbols[right]))
+
+    for place in range(end - 1):
+        offer(place, place + 1)
     while heap:
-        _, left, right, *versions = heapq.heappop(heap)
-        result = results.pop((left, right, versions[0], versions[1]))
-        if after[left] != right or versions != [version[left], version[right]]:
+        _, left, result = heappop(heap)
+        right = after[left]
+        # What has merged meanwhile is longer or, on the right of a pair, empty: such an offer is out of date.
+        if right == end or not symbols[left] or symbols[left] + symbols[right] != result:
             continue
-        symbols[left] = result
-        version[left] += 1
-        version[right] = -1
-        after[left] = after[right]
-        if after[right] >= 0:
-            before[after[right]] = left
-        if before[left] >= 0:
-            offer(before[left])
-        offer(left)
-    return [symbol for place, symbol in enumerate(symbols) if version[place] >= 0]
+        symbols[left], symbols[right] = result, b""
+        after[left] = beyond = after[right]
+        if beyond < end:
+            before[beyond] = left
+        offer(before[left], left)
+        offer(left, beyond)
+    return [symbol for symbol in symbols if symbol]

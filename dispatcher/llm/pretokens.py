@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
-from dispatcher.llm.characters import class_of
-
 _NUMBER, _LETTER, _PUNCTUATION, _MARK, _SYMBOL, _OTHER, _SPACE = "\xd1", "\xd2", "\xd3", "\xd4", "\xd5", "\xd0", "\x0b"
 _STANDS_FOR = {"n": _NUMBER, "l": _LETTER, "p": _PUNCTUATION, "m": _MARK, "s": _SYMBOL, "o": _OTHER, "w": _SPACE}
 _CLASSES = {
@@ -183,7 +181,7 @@ class _Classes(dict[int, str]):
     """Maps a character to one that stands for its class; those of ASCII stand for themselves."""
 
     def __missing__(self, code: int) -> str:
-        found = chr(code) if code < 0x80 else _STANDS_FOR[class_of(chr(code))]
+        found = chr(code) if code < 0x80 else _STANDS_FOR[_class_of(chr(code))]
         self[code] = found
         return found
 
@@ -192,6 +190,12 @@ class _Spaces(dict[int, str]):
     """Maps white space beyond ASCII to one of ASCII, as the expressions know no other, and all else to itself."""
 
     def __missing__(self, code: int) -> str:
-        found = _SPACE if code >= 0x80 and class_of(chr(code)) == "w" else chr(code)
+        found = _SPACE if code >= 0x80 and _class_of(chr(code)) == "w" else chr(code)
         self[code] = found
         return found
+
+
+def _class_of(character: str) -> str:
+    from dispatcher.llm.characters import class_of  # a large table, which English texts have no need of
+
+    return class_of(character)

@@ -6,14 +6,18 @@ The rules are llama.cpp's (llama-vocab.cpp of b11434), which is Ollama's engine 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any, Literal, NamedTuple
 
 from dispatcher.llm import pretokens
+from dispatcher.llm.lexicon import NotExact
+from dispatcher.text import clean_line
 
-SPACE = "\u2581"
-"""What stands for a space in vocabularies that write characters, not bytes."""
-
-_UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4
+_OWN = "tokenizer.ggml."
+_LONGEST_SHOWN = 60
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4
+_BYTES = frozenset(f"<0x{byte:02X}>" for byte in range(256))
+_IN_CHARACTERS = frozenset(("spm", "gemma4", "sarvam-moe"))
 _WHOLE_WORDS = frozenset(
     (
         "llama3",
@@ -96,10 +100,6 @@ _ALWAYS_CONTROL = frozenset(
 )
 
 
-class NotExact(Exception):
-    """A vocabulary of a kind whose rules are not known, or whose parts are missing: it cannot be counted exactly."""
-
-
 class Special(NamedTuple):
     """A token that is cut out of a text before anything is merged.
 
@@ -115,7 +115,7 @@ class Vocabulary(NamedTuple):
     """The tokens, and how texts become tokens.
 
     `merging` is "ranks" (byte pairs, by the rank of `merges`) or "scores" (SentencePiece, by `scores`). `kind` names the
-    rules of `pretokens`. `in_bytes`: tokens are bytes written as GPT-2 does; else characters, with SPACE for a space.
+    rules of `pretokens`. `in_bytes`: tokens are bytes written as GPT-2 does; else characters, with U+2581 for a space.
     `whole_words`: a word that is a token is not merged. `prefix`: a space goes before the text. `ends`: how many tokens
     are put around a prompt.
     """
@@ -137,49 +137,75 @@ def of_metadata(info: Mapping[str, Any]) -> Vocabulary:
 
     Raises NotExact.
     """
-    known = {
-        key.removeprefix("tokenizer.ggml."): value for key, value in info.items() if key.startswith("tokenizer.ggml.")
-    }
-    model, pre = _text(known.get("model")), _text(known.get("pre"))
-    tokens = [_text(token) for token in known.get("tokens") or ()]
-    if not tokens:
-        raise NotExact("the model's metadata hold no tokens")
-    if model == "llama":
-        kind = "spm"
-    elif model == "gemma4":
-        kind = model
-    elif model == "gpt2":
-        kind = pre or "default"
-    else:
-        raise NotExact(f"vocabularies of the model '{model}' are not known")
-    if kind != "spm" and kind not in pretokens.kinds():
-        raise NotExact(f"vocabularies of the kind '{kind}' are not known")
-    if kind != "spm" and not known.get("merges"):
-        raise NotExact("the model's metadata hold no merges")
-    begins = known.get("add_bos_token")
+    known = {key.removeprefix(_OWN): value for key, value in info.items() if key.startswith(_OWN)}
+    kind, tokens = _kind(known), _texts(known, "tokens")
+    merges = _texts(known, "merges") if kind != "spm" else []
+    in_bytes = kind not in _IN_CHARACTERS
+    if not in_bytes and not _BYTES.issubset(tokens):
+        raise NotExact("the vocabulary has no tokens for single bytes, so what a character costs is not known")
+    begins, prefix = known.get("add_bos_token"), known.get("add_space_prefix")
     begins = kind == "spm" or kind in _WITH_BOS if begins is None else bool(begins)
-    prefix = known.get("add_space_prefix")
+    types = _numbers(known, "token_type", len(tokens)) if known.get("token_type") else [_NORMAL] * len(tokens)
     return Vocabulary(
         merging="scores" if kind == "spm" else "ranks",
         kind=kind,
         tokens=tokens,
-        scores=known.get("scores") or (),
-        merges=[_text(merge) for merge in known.get("merges") or ()],
-        specials=_specials(tokens, known.get("token_type") or (), _text(info.get("general.name")).lower()),
-        in_bytes=kind not in ("spm", "gemma4", "sarvam-moe"),
+        scores=_numbers(known, "scores", len(tokens)) if kind == "spm" else (),
+        merges=merges,
+        specials=_specials(tokens, types, _text(info.get("general.name")).lower()),
+        in_bytes=in_bytes,
         whole_words=kind in _WHOLE_WORDS,
         prefix=kind == "spm" if prefix is None else bool(prefix),
         ends=(begins or kind == "gemma4") + bool(known.get("add_eos_token")),
     )
 
 
-def _text(value: str | bytes | None) -> str:
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value or ""
+def _kind(known: Mapping[str, Any]) -> str:
+    """Return which rules a vocabulary follows."""
+    model, pre = _text(known.get("model")), _text(known.get("pre"))
+    if model == "llama":
+        return "spm"
+    if model == "gemma4":
+        return model
+    if model != "gpt2":
+        raise NotExact(f"the vocabulary is of the model '{_shown(model)}', whose rules are not known")
+    kind = pre or "default"
+    if kind not in pretokens.kinds():
+        raise NotExact(f"the vocabulary is of the kind '{_shown(kind)}', whose rules are not known")
+    return kind
 
 
-def _specials(tokens: Sequence[str], types: Sequence[int], name: str) -> list[Special]:
+def _shown(name: str) -> str:
+    return clean_line(name)[:_LONGEST_SHOWN]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return value if isinstance(value, str) else ""
+
+
+def _texts(known: Mapping[str, Any], name: str) -> list[str]:
+    """Return a list of texts. Raises NotExact when there is none."""
+    values = known.get(name)
+    if not isinstance(values, Sequence) or not values or not all(isinstance(value, str | bytes) for value in values):
+        raise NotExact(f"the model's metadata hold no {name}")
+    return [_text(value) for value in values]
+
+
+def _numbers(known: Mapping[str, Any], name: str, count: int) -> Sequence[float]:
+    """Return one number for each token. Raises NotExact when there are none, or not as many."""
+    values = known.get(name)
+    if not isinstance(values, Sequence) or not values:
+        raise NotExact(f"the model's metadata hold no {name}")
+    if len(values) != count or not all(isinstance(value, int | float) and not isnan(value) for value in values):
+        raise NotExact(f"the model's metadata do not have a number in {name} for each token")
+    return values
+
+
+def _specials(tokens: Sequence[str], types: Sequence[float], name: str) -> list[Special]:
     """Return the tokens to be cut out, the longest first: in that order they are looked for, each in what is left."""
-    named = dict(zip(tokens, types, strict=False))
+    named = dict(zip(tokens, types, strict=True))
     harmony = {"<|return|>", "<|call|>"} <= named.keys() or {"<|calls|>", "<|flush|>"} <= named.keys()
     plain = {"</s>"} if "<|tool_response>" in named else set()
     users = _ALWAYS_USER_DEFINED | ({"<|end|>"} if harmony else set())

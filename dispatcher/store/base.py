@@ -96,8 +96,8 @@ class Store(Protocol):
     def archived(self, given: str) -> list[Task]:
         """Return the tasks outside the ledger whose id is `given` or begins with it, newest first."""
 
-    def ledger_bytes(self, ledger: Ledger) -> int:
-        """Return the size of the ledger as people and models read it."""
+    def ledger_text(self, ledger: Ledger) -> bytes:
+        """Return the ledger as people and models read it."""
 
     def history_bytes(self) -> int:
         """Return the size of the history since the last checkpoint."""

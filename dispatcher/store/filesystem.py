@@ -147,9 +147,9 @@ class FilesystemStore:
         """Return the tasks in the archive whose id begins with `given`."""
         return archive.find_tasks(self._root, given)
 
-    def ledger_bytes(self, ledger: Ledger) -> int:
-        """Return the size of the ledger file as it is, or should be, for this state."""
-        return len(projections.render_ledger(ledger))
+    def ledger_text(self, ledger: Ledger) -> bytes:
+        """Return the ledger file as it is, or should be, for this state."""
+        return projections.render_ledger(ledger)
 
     def history_bytes(self) -> int:
         """Return the size of the present segment."""

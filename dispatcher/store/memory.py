@@ -75,9 +75,9 @@ class MemoryStore:
         """Return the archived tasks whose id begins with `given`, newest first."""
         return [t for i, t in reversed(self._archive.items()) if i.startswith(given)]
 
-    def ledger_bytes(self, ledger: Ledger) -> int:
-        """Return the size of all rows."""
-        return len(orjson.dumps(list(ledger.rows.values())))
+    def ledger_text(self, ledger: Ledger) -> bytes:
+        """Return all rows."""
+        return orjson.dumps(list(ledger.rows.values()))
 
     def history_bytes(self) -> int:
         """Return 0: there is no file to keep small."""

@@ -1,0 +1,164 @@
+"""tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import orjson
+import typer
+
+from dispatcher.cli import composition, render, streams
+from dispatcher.cli.options import Json, ModelName
+from dispatcher.dispatch import counting
+from dispatcher.dispatch.counting import Checked, Conversation
+from dispatcher.errors import ExitCode, InvalidInput
+from dispatcher.llm.tokens import Count, Tokens
+
+_MAX_BYTES = 64_000_000
+_ROLES = ("system", "user", "assistant", "tool")
+
+
+class Text(NamedTuple):
+    """What is counted: a file's name, its text, and the chat that it is or would be sent as."""
+
+    name: str
+    text: str
+    chat: Conversation
+
+
+def tokens_command(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="[FILE]...", help="Texts to count; '-' is standard input.", show_default=False),
+    ] = ["-"],
+    model: ModelName = None,
+    gguf: Annotated[
+        Path | None, typer.Option("--gguf", metavar="FILE", help="The model in this file, without a server.")
+    ] = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="The texts are chats: JSON, a list of messages or {messages, tools}.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=0, help="Exit with 5 unless each surely fits.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Send it to the model, and compare with the server's count.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Count tokens as the model will.
+
+    Exact where the model's vocabulary is to be had: from its server, which is asked once, or from its
+    file. Else an estimate, and the bound that the true count does not exceed. A chat is counted with the
+    model's template around its messages; what --check sends as one is a text as a single message.
+
+    Example: dispatcher tokens prompt.md --model qwen3:8b --limit 2046
+    """
+    if gguf is not None and (model is not None or check):
+        raise InvalidInput(what="--gguf", problem="counts without a server; leave --model and --check out")
+    settings = composition.settings_anywhere()
+    name, kept = model or settings.text("llm.model"), composition.kept()
+    texts = [_text(file, is_chat=chat) for file in files]
+    if check:
+        asking, at = composition.asking(settings), composition.now().iso
+        checked = [counting.check(asking, name, text.chat, kept, at) for text in texts]
+        counts = [each.ours for each in checked]
+    else:
+        tokens = (
+            counting.tokens_in(gguf, kept) if gguf else counting.tokens_of(composition.asking(settings), name, kept)
+        )
+        counts = [_counted(tokens, text, is_chat=chat, limit=limit) for text in texts]
+        checked = []
+        if tokens.basis.why:
+            render.note(f"not exact: {tokens.basis.why}")
+    _print(texts, counts, checked, json=json)
+    if limit is not None and (
+        over := [text.name for text, count in zip(texts, counts, strict=True) if not count.fits(limit)]
+    ):
+        render.note(f"more than {limit:,} tokens, or not surely fewer: {', '.join(over)}")
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _counted(tokens: Tokens, text: Text, *, is_chat: bool, limit: int | None) -> Count:
+    count = tokens.chat(*text.chat) if is_chat else tokens.count(text.text)
+    return count if limit is None else count.against(limit)
+
+
+def _text(file: str, *, is_chat: bool) -> Text:
+    data = streams.read_bytes(_MAX_BYTES) if file == "-" else _read(file)
+    text = data.decode(errors="replace")
+    name = "standard input" if file == "-" else file
+    return Text(name, text, _chat(name, data) if is_chat else Conversation([{"role": "user", "content": text}]))
+
+
+def _read(file: str) -> bytes:
+    try:
+        data = Path(file).read_bytes()
+    except OSError as error:
+        raise InvalidInput(what=f"file '{file}'", problem=(error.strerror or "cannot be read").lower()) from error
+    if len(data) > _MAX_BYTES:
+        raise InvalidInput(what=f"file '{file}'", problem=f"is larger than {_MAX_BYTES:,} bytes")
+    return data
+
+
+def _chat(name: str, data: bytes) -> Conversation:
+    try:
+        given = orjson.loads(data)
+    except ValueError as error:
+        raise InvalidInput(what=f"chat '{name}'", problem=f"is no JSON: {error}") from error
+    document = given if isinstance(given, dict) else {"messages": given}
+    messages, tools = document.get("messages"), document.get("tools", [])
+    if not isinstance(messages, list) or not messages or not all(map(_is_message, messages)):
+        problem = f"must be a list of messages, each with a role ({', '.join(_ROLES)}) and a text as its content"
+        raise InvalidInput(what=f"chat '{name}'", problem=problem)
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise InvalidInput(what=f"chat '{name}'", problem="tools must be a list of objects")
+    return Conversation(messages, tools)
+
+
+def _is_message(given: object) -> bool:
+    return isinstance(given, dict) and given.get("role") in _ROLES and isinstance(given.get("content", ""), str)
+
+
+def _print(texts: list[Text], counts: list[Count], checked: list[Checked], *, json: bool) -> None:
+    rows = list(zip(texts, counts, strict=True))
+    if json:
+        files = [{"file": text.name, **count._asdict()} for text, count in rows]
+        files = (
+            [{**row, "check": _check_json(each)} for row, each in zip(files, checked, strict=True)]
+            if checked
+            else files
+        )
+        render.json({"files": files, "tokens": sum(count.tokens for count in counts)})
+        return
+    render.table([
+        [(f"{count.tokens:,}", "bold"), (_label(count), "dim"), (text.name, ""), (count.by, "dim")] for text, count in rows
+    ])  # fmt: skip
+    if len(rows) > 1:
+        render.line(f"{sum(count.tokens for count in counts):,} in all")
+    for text, each in zip(texts, checked, strict=False):
+        render.line(f"{text.name}: {_said(each)}")
+
+
+def _label(count: Count) -> str:
+    return count.label if count.label == "exact" else f"{count.label}, at most {count.bound:,}"
+
+
+def _said(checked: Checked) -> str:
+    where = "" if checked.window is None else f" in a window of {checked.window:,}"
+    if not checked.told:
+        return f"the server has read it{where} and told no count"
+    if checked.differs:
+        return f"the server counts {checked.told:,}{where}: ours is an estimate from now on"
+    if checked.ours.label == "exact":
+        return f"the server counts {checked.told:,}{where}, the same"
+    return f"the server counts {checked.told:,}{where}" + (
+        "; the ratio for such texts was corrected" if checked.learnt else ""
+    )
+
+
+def _check_json(checked: Checked) -> Mapping[str, Any]:
+    told = checked.told or None
+    return {"told": told, "window": checked.window, "differs": checked.differs, "learnt": checked.learnt}

@@ -1,0 +1,1 @@
+"""Go's text/template, as much of it as the chat templates of Ollama's models use."""
