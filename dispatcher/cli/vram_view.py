@@ -6,11 +6,13 @@ from typing import Any
 
 from dispatcher.cli import render, streams
 from dispatcher.context.room import Fit
-from dispatcher.dispatch.cache_type import KV_TYPES, SERVERS_VARIABLE
+from dispatcher.context.window_state import Window
+from dispatcher.dispatch.cache_type import SERVERS_VARIABLE
 from dispatcher.dispatch.calibrating import SIZES, Measured
 from dispatcher.dispatch.machine import Machine, Model
 from dispatcher.hardware.device import Device
 from dispatcher.hardware.watch import Event
+from dispatcher.llm.footprint import KV_TYPES
 
 _GIB = 1 << 30
 _HEADING = ("MODEL", "IN MEMORY", "ASKED FOR", *KV_TYPES, "TAKES", "")
@@ -103,7 +105,9 @@ def measured(done: Measured) -> None:
         f"{done.model.name}: {_gib(done.calibration.fixed)} and {per_token / 1024:,.1f} KiB for each token of its window"
     )
     off = 100 * (done.formula.total - done.size) / done.size
-    render.line(f"at {SIZES[1]:,} tokens {_gib(done.size)}; the formulas say {_gib(done.formula.total)} ({off:+.1f} %)")
+    render.line(
+        f"at {SIZES[1]:,} tokens {_gib(done.size)} (KV cache {done.kv_type}); the formulas say {_gib(done.formula.total)} ({off:+.1f} %)"
+    )
     if not done.kept:
         render.note("the measurement could not be kept: the cache folder cannot be written")
 
@@ -161,7 +165,7 @@ def _model_json(model: Model) -> dict[str, Any]:
         "loaded": model.loaded.window if model.loaded else None,
         "context_length": facts.context_length if facts else None,
         "windows": fits_json(model),
-        "window": None if window is None else window.to_dict(),
+        "window": None if window is None else _window_json(window),
         "takes": None if takes is None else {**takes._asdict(), "total": takes.total},
         "calibrated": model.calibrated,
         "problem": model.problem or None,
@@ -173,6 +177,11 @@ def fits_json(model: Model) -> dict[str, Any]:
     return {kv_type: {"window": fit.usable, "where": fit.where} for kv_type, fit in model.fits.items()}
 
 
+def _window_json(window: Window) -> dict[str, Any]:
+    """Return what would be asked for now; there is no history of it."""
+    return {key: value for key, value in window.to_dict().items() if key not in ("history", "model")}
+
+
 def measured_json(done: Measured) -> dict[str, Any]:
     """Return what `vram --calibrate MODEL --json` prints; sizes in bytes."""
     return {
@@ -180,6 +189,7 @@ def measured_json(done: Measured) -> dict[str, Any]:
         "digest": done.model.digest,
         "fixed": done.calibration.fixed,
         "per_token": done.calibration.per_token,
+        "kv_type": done.kv_type,
         "window": SIZES[1],
         "size": done.size,
         "formula": done.formula.total,
@@ -188,4 +198,4 @@ def measured_json(done: Measured) -> dict[str, Any]:
 
 
 def _gib(size: int) -> str:
-    return f"{size / _GIB:.1f} GiB"
+    return f"{size / _GIB:.1f} GiB" if size >= 10 * _GIB else f"{size / _GIB:.2f} GiB"

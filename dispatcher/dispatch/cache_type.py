@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from dispatcher.config import Settings
 from dispatcher.llm.facts import ModelFacts
-from dispatcher.llm.footprint import KvType, Setup, footprint
+from dispatcher.llm.footprint import KV_TYPES, KvType, Setup, told_bytes
 from dispatcher.llm.inventory import Loaded
 
-KV_TYPES: tuple[KvType, ...] = get_args(KvType)
 SETTING = "context.kvQuantization"
 SERVERS_VARIABLE = "OLLAMA_KV_CACHE_TYPE"
 
@@ -41,19 +40,33 @@ def told(settings: Settings, environ: Mapping[str, str]) -> CacheType | None:
     return None
 
 
-def seen(loaded: Sequence[Loaded], facts: Sequence[ModelFacts], how: Setup) -> CacheType:
-    """Return the type that a model in memory betrays by its size, else the usual one."""
+def seen(loaded: Sequence[Loaded], facts: Sequence[ModelFacts], how: Setup) -> CacheType | None:
+    """Return the type that a model in memory betrays by its size; None if none does."""
     known = {each.digest: each for each in facts if each.digest and each.exact}
     for model in loaded:
         if model.digest in known and model.window and model.size:
             on_gpu = how.gpus if model.size_vram >= model.size else 0
             sizes = {
-                each: footprint(known[model.digest], model.window, how._replace(kv_type=each, gpus=on_gpu)).total
+                each: told_bytes(known[model.digest], model.window, how._replace(kv_type=each, gpus=on_gpu))
                 for each in KV_TYPES
             }
             if (found := _nearest(sizes, model.size)) is not None:
                 return CacheType(found, f"as {model.name} in memory shows")
-    return USUAL
+    return None
+
+
+def of_two(facts: ModelFacts, small: tuple[int, int], large: tuple[int, int], how: Setup) -> KvType | None:
+    """Return the type that two loads of a model betray, each a window in tokens and the bytes told; None if unclear.
+
+    What the weights and the runtime take falls out of the difference, so that this is surer than a size alone. Where
+    servers tell nothing of what grows, the size is all there is.
+    """
+    first, second = (
+        {each: told_bytes(facts, window, how._replace(kv_type=each)) for each in KV_TYPES}
+        for window in (small[0], large[0])
+    )
+    grown = _nearest({each: second[each] - first[each] for each in KV_TYPES}, large[1] - small[1])
+    return grown or _nearest(second, large[1])
 
 
 def _nearest(sizes: Mapping[KvType, int], size: int) -> KvType | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from dispatcher.dispatch import cache_type
 from dispatcher.dispatch.machine import Asking, place_of, setup
 from dispatcher.errors import DispatcherError, InvalidInput
 from dispatcher.hardware.probe import probe
 from dispatcher.llm import inventory
 from dispatcher.llm.client import Chat
-from dispatcher.llm.footprint import Calibration, Footprint, calibrate, footprint
+from dispatcher.llm.facts import ModelFacts
+from dispatcher.llm.footprint import Calibration, Footprint, KvType, Setup, calibrate, footprint, untold_bytes
 from dispatcher.llm.inventory import Installed, Loaded, Server
 from dispatcher.llm.ollama import Ollama
 
@@ -22,10 +25,14 @@ _STAY = "1m"
 
 
 class Measured(NamedTuple):
-    """A measurement beside what the formulas say for the larger window; `kept` is False if it could not be saved."""
+    """A measurement, the type of cache that it shows, and what the formulas say for the larger window.
+
+    `size` is what the server tells for that window, with what it leaves out; `kept` is False if it could not be saved.
+    """
 
     model: Installed
     calibration: Calibration
+    kv_type: KvType
     formula: Footprint
     size: int
     kept: bool
@@ -55,9 +62,20 @@ def measure(asking: Asking, name: str) -> Measured:
     _restore(server.client, model, before)
     hardware = probe()
     how = setup(server, hardware)
-    found = calibrate((SIZES[0], sizes[0]), (SIZES[1], sizes[1]), how)
-    kept = asking.catalogue.keep_calibration(place_of(server, hardware, model.digest), found)
-    return Measured(model, found, footprint(facts, SIZES[1], how), sizes[1], kept)
+    how = how._replace(kv_type=_type(asking, facts, sizes, how))
+    # What the server tells lacks a part of the cache for some models.
+    whole = [size + untold_bytes(facts, window, how) for window, size in zip(SIZES, sizes, strict=True)]
+    found = calibrate((SIZES[0], whole[0]), (SIZES[1], whole[1]), how)
+    kept = asking.catalogue.keep_calibration(place_of(server, hardware, model.digest), found, how.kv_type)
+    return Measured(model, found, how.kv_type, footprint(facts, SIZES[1], how), whole[1], kept)
+
+
+def _type(asking: Asking, facts: ModelFacts, sizes: Sequence[int], how: Setup) -> KvType:
+    """Return the type of the server's cache: as told, else as these two sizes show."""
+    told = cache_type.told(asking.settings, asking.environ)
+    if told is not None:
+        return told.type
+    return cache_type.of_two(facts, (SIZES[0], sizes[0]), (SIZES[1], sizes[1]), how) or cache_type.USUAL.type
 
 
 def _loaded(server: Server, model: Installed, window: int) -> int:

@@ -10,7 +10,7 @@ from dispatcher.context.room import Fit, fit, room
 from dispatcher.context.window import decide
 from dispatcher.context.window_state import Asked, Profile, Sizes, Window
 from dispatcher.dispatch import cache_type
-from dispatcher.dispatch.cache_type import KV_TYPES, CacheType
+from dispatcher.dispatch.cache_type import CacheType
 from dispatcher.errors import DispatcherError
 from dispatcher.hardware.device import Device, Hardware
 from dispatcher.hardware.probe import probe
@@ -19,7 +19,7 @@ from dispatcher.llm.address import Address
 from dispatcher.llm.catalogue import Catalogue, Place
 from dispatcher.llm.client import NoSuchModel
 from dispatcher.llm.facts import ModelFacts
-from dispatcher.llm.footprint import UPSTREAM, Footprint, KvType, Setup, footprint
+from dispatcher.llm.footprint import KV_TYPES, UPSTREAM, Footprint, KvType, Setup, footprint
 from dispatcher.llm.inventory import Installed, Loaded, Server
 from dispatcher.llm.transport import Limits
 
@@ -111,9 +111,18 @@ def _look(asking: Asking, name: str | None) -> Machine:
     except DispatcherError as error:
         return Machine(hardware, None, error, (), told or cache_type.USUAL, ())
     found = [_known(asking, server, model, loaded) for model in installed]
-    cache = told or cache_type.seen(loaded, [model.facts for model in found if model.facts], setup(server, hardware))
-    machine = Machine(hardware, server, None, loaded, cache, ())
+    facts = [model.facts for model in found if model.facts]
+    cache = told or cache_type.seen(loaded, facts, setup(server, hardware))
+    machine = Machine(hardware, server, None, loaded, cache or _measured_type(asking, server, hardware, facts), ())
     return machine._replace(models=tuple(_fitted(asking, machine, model) for model in found))
+
+
+def _measured_type(asking: Asking, server: Server, hardware: Hardware, facts: Sequence[ModelFacts]) -> CacheType:
+    """Return the type that a measurement has shown, else the usual one: it is the server's, whatever the model."""
+    for each in facts:
+        if (measured := asking.catalogue.calibration(place_of(server, hardware, each.digest))) is not None:
+            return CacheType(measured[1], f"as {each.name} was measured to have")
+    return cache_type.USUAL
 
 
 def setup(server: Server, hardware: Hardware, kv_type: KvType = "f16") -> Setup:
@@ -163,12 +172,13 @@ def _fitted(asking: Asking, machine: Machine, model: Model) -> Model:
     number = asking.settings.number
     place = room(machine.hardware, machine.loaded, number("context.vramBuffer") * MIB)
     how = setup(machine.server, machine.hardware, machine.cache.type)
-    measured = asking.catalogue.calibration(place_of(machine.server, machine.hardware, model.facts.digest))
+    kept = asking.catalogue.calibration(place_of(machine.server, machine.hardware, model.facts.digest))
+    # A server that has another type of cache now takes other memory.
+    measured = kept[0] if kept and kept[1] == how.kv_type else None
     try:
         fits = {
             kv_type: fit(
                 model.facts, place, how._replace(kv_type=kv_type), number("context.minSize"),
-                # What was measured holds for the type of cache that the server had then.
                 measured if kv_type == how.kv_type else None,
             )
             for kv_type in KV_TYPES

@@ -10,9 +10,9 @@ from dispatcher import user_cache
 
 if TYPE_CHECKING:  # to look up a digest needs none of them
     from dispatcher.llm.facts import ModelFacts
-    from dispatcher.llm.footprint import Calibration
+    from dispatcher.llm.footprint import Calibration, KvType
 
-_VERSION = 1
+_VERSION = 2
 """Of what is kept: facts that an older program has found may lack something."""
 
 _MOST_NAMES = 500
@@ -54,19 +54,21 @@ class Catalogue:
             lists = {"layers": [list(layer) for layer in facts.layers], "state": list(facts.state)}
             self._change(facts.digest, "facts", {**asdict(facts), **lists, "version": _VERSION})
 
-    def calibration(self, place: Place) -> Calibration | None:
-        """Return what a model was measured to take there."""
-        from dispatcher.llm.footprint import Calibration
+    def calibration(self, place: Place) -> tuple[Calibration, KvType] | None:
+        """Return what a model was measured to take there, and with which type of cache."""
+        from dispatcher.llm.footprint import KV_TYPES, Calibration
 
-        kept = self.section(place.digest, "calibrations").get(place.key)
+        kept = self.section(place.digest, "calibrations").get(place.key, {})
         try:
-            return Calibration(float(kept["per_token"]), int(kept["fixed"]), int(kept["ubatch"])) if kept else None
+            kv_type = KV_TYPES[KV_TYPES.index(kept["kv_type"])]
+            return Calibration(float(kept["per_token"]), int(kept["fixed"]), int(kept["ubatch"])), kv_type
         except (KeyError, TypeError, ValueError):
             return None
 
-    def keep_calibration(self, place: Place, calibration: Calibration) -> bool:
+    def keep_calibration(self, place: Place, calibration: Calibration, kv_type: KvType) -> bool:
         """Remember a measurement; False if it cannot be kept."""
-        return self._change(place.digest, "calibrations", {place.key: calibration._asdict()}, add=True)
+        entry = {place.key: {**calibration._asdict(), "kv_type": kv_type}}
+        return self._change(place.digest, "calibrations", entry, add=True)
 
     def digest(self, name: str) -> str | None:
         """Return the digest that a model of this name had when a server was last asked for it."""

@@ -198,7 +198,8 @@ def check_read(server: str, request: Chat, answer: Answer) -> None:
 def too_long(server: str, request: Chat, n_tokens: int | None, n_ctx: int | None) -> TooLong:
     """Return the error for a prompt that a server refused; what it did not tell is taken from the request."""
     n_tokens, n_ctx = n_tokens or request.expected, n_ctx or request.num_ctx
-    counts = f"{n_tokens or 'more'} tokens, {n_ctx or 'fewer'} at most"
+    # One place is kept for the answer: as many tokens as the window has are refused too.
+    counts = f"{n_tokens or 'too many'} tokens, {f'fewer than {n_ctx}' if n_ctx else 'fewer'} fit"
     return TooLong(server=server, given=_name(request.model), problem=counts, n_tokens=n_tokens, n_ctx=n_ctx)
 
 

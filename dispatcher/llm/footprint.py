@@ -2,27 +2,33 @@
 
 Cache: the cells of each layer times what one keeps (llama-kv-cache.cpp, llama-kv-cache-iswa.cpp,
 llama-memory-recurrent.cpp; b11434). Compute buffer: the largest of what one batch needs at once, as Ollama's own
-estimate has it (`GraphSize` in fs/ggml/ggml.go, 0.11.4), which agrees with what users have reported; for a bare
-llama-server as b11434 was seen to reserve it on a CPU. The tests hold both. Two formulas that are often repeated are
-wrong and not used here: one forgets that heads share keys and values, the other takes a constant for all models.
+estimate had it (`GraphSize` in fs/ggml/ggml.go, 0.11.4), which agrees with what users have reported; for llama-server,
+bare or under Ollama since 0.30, as b11434 was seen to reserve it on a CPU. The tests hold both. Two formulas that are
+often repeated are wrong and not used here: one forgets that heads share keys and values, the other takes a constant
+for all models.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from dispatcher.errors import InvalidInput
 from dispatcher.llm.facts import ModelFacts
 from dispatcher.llm.gguf import BLOCKS
-from dispatcher.llm.layers import Layer
+from dispatcher.llm.layers import Kind, Layer
 
 KvType = Literal["f16", "q8_0", "q4_0"]
+KV_TYPES: tuple[KvType, ...] = get_args(KvType)
 
 STEP = 256
 """Windows are padded to multiples of this (llama-context.cpp), so sizes in between save nothing."""
 
 UPSTREAM = (0, 30)
 """The version of Ollama from which its engine is llama.cpp's own server."""
+
+_SCORES_ALL = (0, 30, 0)
+"""The one version of Ollama whose llama-server (b9452) still made room for the scores of all tokens of a batch; the
+next (b9479) has ggml-org/llama.cpp#23861."""
 
 _UBATCHES = ((4096, 512), (32768, 1024))
 _LARGEST_UBATCH = 2048
@@ -81,7 +87,7 @@ class Calibration(NamedTuple):
 
 
 def calibrate(small: tuple[int, int], large: tuple[int, int], setup: Setup) -> Calibration:
-    """Return the line through two loads, each a num_ctx and the bytes that its server tells (`size_vram`).
+    """Return the line through two loads, each a num_ctx and the bytes that its server tells, with `untold_bytes`.
 
     Raises InvalidInput unless the second is the larger and both were computed in batches of one size.
     """
@@ -95,25 +101,27 @@ def calibrate(small: tuple[int, int], large: tuple[int, int], setup: Setup) -> C
 
 
 def ubatch_of(num_ctx: int, setup: Setup) -> int:
-    """Return how many tokens a server computes at once: from 0.30 on, Ollama takes more for larger windows."""
+    """Return how many tokens a server computes at once: from 0.30 on, Ollama takes more for larger windows.
+
+    What counts is the window of all parallel requests together (`automaticGenerationBatch` in server/sched.go). It
+    takes fewer where a GPU has little room left, which is not told here.
+    """
     if setup.ubatch is not None:
         return setup.ubatch
     if setup.version is None or setup.version < UPSTREAM:
         return _USUAL_UBATCH
-    return next((ubatch for most, ubatch in _UBATCHES if num_ctx <= most), _LARGEST_UBATCH)
+    return next((ubatch for most, ubatch in _UBATCHES if num_ctx * setup.parallel <= most), _LARGEST_UBATCH)
 
 
 def kv_bytes(facts: ModelFacts, num_ctx: int, setup: Setup) -> int:
     """Return what all layers keep of `num_ctx` tokens for each of the parallel requests."""
     cells = _cells(facts, num_ctx, setup)
     narrow = _narrow(facts, num_ctx, setup)
-    attending = [layer for layer in facts.layers if layer.kind in ("full", "sliding", "both")]
     states = sum(layer.kind in ("recurrent", "both") for layer in facts.layers)
-    # Without flash attention values lie crosswise, and every layer has room for the widest.
-    widest = (
-        0 if setup.flash_attention else max((layer.kv_heads * layer.value_length for layer in attending), default=0)
+    widest = _widest(facts, setup)
+    kept = sum(
+        (narrow if layer.kind == "sliding" else cells) * _cell(layer, setup, widest) for layer in _attending(facts)
     )
-    kept = sum((narrow if layer.kind == "sliding" else cells) * _cell(layer, setup, widest) for layer in attending)
     return kept + 4 * states * sum(facts.state) * setup.parallel
 
 
@@ -121,12 +129,13 @@ def compute_bytes(facts: ModelFacts, num_ctx: int, setup: Setup) -> int:
     """Return the buffer for what is computed of one batch, whichever is most: the scores of all tokens, the inside of
     a layer's feed-forward part, or without flash attention the weights of attention. Masks come on top.
 
-    A bare llama-server scores the last token of each request only, others every token of a batch.
+    llama-server scores the last token of each request only, Ollama up to 0.30.0 every token of a batch.
     """
-    cells = _cells(facts, num_ctx, setup)
-    narrow = _narrow(facts, num_ctx, setup) if any(layer.kind == "sliding" for layer in facts.layers) else 0
-    ubatch, width = min(ubatch_of(num_ctx, setup), cells), facts.embedding_length
-    scored = setup.parallel if setup.version is None else ubatch
+    streams = setup.parallel if _is_apart(setup) else 1
+    cells = _cells(facts, num_ctx, setup) // streams
+    narrow = _narrow(facts, num_ctx, setup) // streams if "sliding" in _kinds(facts) else 0
+    ubatch, width = _ubatch(facts, num_ctx, setup), facts.embedding_length
+    scored = setup.parallel if _is_apart(setup) and setup.version != _SCORES_ALL else ubatch
     scores = 4 * (ubatch * width + scored * (facts.vocabulary or _LARGEST_VOCABULARY))
     inside = 4 * ubatch * (3 * facts.feed_forward_length + 5 * width)
     if setup.flash_attention:
@@ -136,7 +145,7 @@ def compute_bytes(facts: ModelFacts, num_ctx: int, setup: Setup) -> int:
 
 def _beside(facts: ModelFacts, setup: Setup) -> int:
     """Return how many elements of a token are held while its attention is weighed."""
-    if setup.version is None:
+    if _is_apart(setup):
         rows = (layer.key_length * (facts.heads + 2 * layer.kv_heads) for layer in facts.layers)
         return 5 * facts.embedding_length + max(rows)
     copies = 2 if facts.architecture.startswith(("qwen", "gemma")) else 4
@@ -153,6 +162,27 @@ def weight_bytes(facts: ModelFacts, setup: Setup) -> int:
     if facts.parameters is None:
         raise InvalidInput(what=facts.name, problem="neither its tensors nor the number of its parameters are known")
     return round(facts.parameters * (facts.bits or _BITS) / 8)
+
+
+def told_bytes(facts: ModelFacts, num_ctx: int, setup: Setup) -> int:
+    """Return what Ollama's `/api/ps` tells of a loaded model (`size`): nothing of the GPU's runtime, and from 0.30 on
+    not all of the cache, for which see `untold_bytes`.
+    """
+    taken = footprint(facts, num_ctx, setup)
+    return taken.total - taken.fixed - untold_bytes(facts, num_ctx, setup)
+
+
+def untold_bytes(facts: ModelFacts, num_ctx: int, setup: Setup) -> int:
+    """Return what `/api/ps` leaves out: the cache of the full layers of a model that has layers with a sliding window.
+
+    Ollama sums up what its llama-server logs of buffers, and keeps one of each name (`memoryBufferKey` in
+    llm/llama_server.go, 0.30.0 to 0.33-rc): the two caches of such a model have the same, and the second is the
+    narrow one. Add this before sizes are compared or used for a calibration.
+    """
+    if setup.version is None or setup.version < UPSTREAM or "sliding" not in _kinds(facts):
+        return 0
+    layers = tuple(layer for layer in facts.layers if layer.kind in ("full", "both"))
+    return sum(_cells(facts, num_ctx, setup) * _cell(layer, setup, _widest(facts, setup)) for layer in layers)
 
 
 def footprint(facts: ModelFacts, num_ctx: int, setup: Setup, calibration: Calibration | None = None) -> Footprint:
@@ -186,15 +216,42 @@ def largest_window(facts: ModelFacts, free_bytes: int, setup: Setup, calibration
     return fits * STEP
 
 
+def _kinds(facts: ModelFacts) -> set[Kind]:
+    return {layer.kind for layer in facts.layers}
+
+
+def _attending(facts: ModelFacts) -> list[Layer]:
+    return [layer for layer in facts.layers if layer.kind in ("full", "sliding", "both")]
+
+
+def _widest(facts: ModelFacts, setup: Setup) -> int:
+    """Return the elements of the widest values: without flash attention they lie crosswise, and all have that room."""
+    if setup.flash_attention:
+        return 0
+    return max((layer.kv_heads * layer.value_length for layer in _attending(facts)), default=0)
+
+
+def _is_apart(setup: Setup) -> bool:
+    """Tell whether parallel requests have caches of their own: in llama-server, told their number (`kv_unified`)."""
+    return setup.version is None or setup.version >= UPSTREAM
+
+
+def _ubatch(facts: ModelFacts, num_ctx: int, setup: Setup) -> int:
+    """Return how many tokens are computed at once, at most as many as there is room for."""
+    return min(ubatch_of(min(num_ctx, facts.context_length), setup), _cells(facts, num_ctx, setup))
+
+
 def _cells(facts: ModelFacts, num_ctx: int, setup: Setup) -> int:
     """Return how many tokens the cache has room for."""
     return _padded(min(num_ctx, facts.context_length)) * setup.parallel
 
 
 def _narrow(facts: ModelFacts, num_ctx: int, setup: Setup) -> int:
-    """Return how many tokens a layer with a sliding window has room for: all windows and one batch."""
-    cells = _cells(facts, num_ctx, setup)
-    return min(cells, _padded(facts.window * setup.parallel + min(ubatch_of(num_ctx, setup), cells)))
+    """Return how many tokens a layer with a sliding window has room for: windows and a batch for each cache."""
+    cells, ubatch = _cells(facts, num_ctx, setup), _ubatch(facts, num_ctx, setup)
+    if _is_apart(setup):
+        return setup.parallel * min(cells // setup.parallel, _padded(facts.window + ubatch))
+    return min(cells, _padded(facts.window * setup.parallel + ubatch))
 
 
 def _padded(tokens: int) -> int:

@@ -103,8 +103,17 @@ class Ollama:
         return objects(self._ask("GET", "/api/ps").get("models"))
 
     def show(self, model: str, *, verbose: bool = False) -> dict[str, Any]:
-        """Return what /api/show tells of a model; the vocabulary only if `verbose`. Raises NoSuchModel besides."""
-        return self._ask("POST", "/api/show", {"model": model, "verbose": verbose}, model)
+        """Return what /api/show tells of a model; the vocabulary only if `verbose`. Raises NoSuchModel besides.
+
+        Unless it is verbose, a server sends null for every array, also for those of a few numbers that say how layers
+        differ (`maxArraySize` in server/routes.go; 0.11.4 to 0.32.15). Only for these it is asked a second time.
+        """
+        told = self._shown(model, verbose=verbose)
+        lacking = [] if verbose else _lacking(told)
+        if lacking:
+            whole = _info(self._shown(model, verbose=True))
+            told["model_info"] = _info(told) | {key: whole.get(key) for key in lacking}
+        return told
 
     def chat(self, request: Chat, on_text: OnText = unheard) -> Answer:
         """Return the answer to one turn. Raises NoSuchModel, CloudModel, TooLong, OutOfMemory, Truncated besides."""
@@ -128,6 +137,9 @@ class Ollama:
         check_read(self._http.server, request, answer)
         return answer
 
+    def _shown(self, model: str, *, verbose: bool) -> dict[str, Any]:
+        return self._ask("POST", "/api/show", {"model": model, "verbose": verbose}, model)
+
     def _take(self, line: bytes, request: Chat, pieces: _Pieces, on_text: OnText) -> None:
         told = self._http.parsed(line)
         if told.get("error"):
@@ -142,6 +154,18 @@ class Ollama:
             return self._http.ask(method, path, body)
         except Declined as error:
             raise failure(self._http.server, error, Chat(model, ())) from error
+
+
+def _info(told: Mapping[str, Any]) -> dict[str, Any]:
+    found = told.get("model_info")
+    return found if isinstance(found, dict) else {}
+
+
+def _lacking(told: Mapping[str, Any]) -> list[str]:
+    """Return the keys of a model's architecture whose arrays were left out."""
+    info = _info(told)
+    begin = f"{info.get('general.architecture')}."
+    return [key for key, value in info.items() if key.startswith(begin) and value in (None, [])]
 
 
 class _Pieces:

@@ -14,7 +14,11 @@ from dispatcher.text import clean_line, one_line
 _TOO_LONG = re.compile(r"\((\d{1,12}) tokens\)[^()]{0,80}\((\d{1,12}) tokens\)")
 """request (15001 tokens) exceeds the available context size (4096 tokens): llama-server's words, and Ollama's since 0.30."""
 
-_TOO_LONG_BEFORE = ("input length exceeds the context length", "exceeds maximum context length")
+_TOO_LONG_UNCOUNTED = (
+    "input length exceeds the context length", "exceeds maximum context length",
+    "prompt is longer than the context length",
+)  # fmt: skip
+"""Before 0.30; and since 0.31, where `truncate` did not arrive and `shift` is false."""
 _TOO_LONG_TYPE = "exceed_context_size_error"
 
 _OUT_OF_MEMORY = (
@@ -102,4 +106,4 @@ def _too_long(declined: Declined) -> tuple[int | None, int | None] | None:
         return count(told["n_prompt_tokens"]), count(told.get("n_ctx"))
     if found := _TOO_LONG.search(declined.words):
         return int(found[1]), int(found[2])
-    return (None, None) if any(before in declined.words.lower() for before in _TOO_LONG_BEFORE) else None
+    return (None, None) if any(sign in declined.words.lower() for sign in _TOO_LONG_UNCOUNTED) else None

@@ -74,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder, "prompt")
         text.write_text(prompt(), encoding="utf-8")
-        for path in vocabularies.found(os.environ):
+        for path in vocabularies.found():
             name = vocabularies.name(path)
             if given.names and name not in given.names:
                 continue

@@ -11,6 +11,7 @@ import pytest
 
 from dispatcher.errors import ExitCode
 from tests.cli.steps import add, claim, close
+from tests.fakes.sized import SizedOllama
 from tests.support import FakeClock, Run
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -40,6 +41,19 @@ def test_status_as_json_fits_its_schema_in_every_state(
     monkeypatch.setenv("DISPATCHER_PRUNE_KEEP_CLOSED", "0")
     run("prune")
     check()
+
+
+def test_vram_as_json_fits_its_schema_with_a_server_and_without(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = orjson.loads((DOCS / "vram.schema.json").read_bytes())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(run("vram", "--json").json, schema)
+    with SizedOllama() as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.address.url)
+        for window in (0, 4096):
+            server.window = window
+            shown = run("vram", "--json").json
+            jsonschema.validate(shown, schema)
+            assert shown.keys() == schema["properties"].keys()
 
 
 def test_every_exit_code_is_in_the_table_and_no_other() -> None:

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.dispatch.cache_type import KV_TYPES
-from dispatcher.llm.footprint import footprint, largest_window
+from dispatcher.llm.footprint import KV_TYPES, footprint, largest_window
 from tests.cli import processes
 from tests.cli.steps import refused
 from tests.fakes import scripted

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from tests.fakes.scripted import Call, Scripted, says, streams, words_of
 
 MODEL = "ministral-3:8b"
@@ -15,7 +17,7 @@ OLD, NEW = "0.24.0", "0.33.1"
 
 DEFAULT_WINDOW = 4096
 ANSWER = ("all ", "is ", "well")
-SHOWN = {
+SHOWN: dict[str, Any] = {
     "modelfile": "FROM ministral-3:8b",
     "parameters": "num_ctx                        4096",
     "details": {"family": "mistral3", "quantization_level": "Q4_K_M"},
@@ -50,12 +52,16 @@ def last(text: str = "", **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any J
 
 
 class FakeOllama(Scripted):
-    """The server. `deaf`: it overlooks `truncate`, as a proxy or a bug may have it; `counts_cached`: as since 0.30.1."""
+    """The server. `deaf`: it overlooks `truncate`, as a proxy or a bug may have it; `counts_cached`: as since 0.30.1.
+
+    `arrays`: what its model's metadata has besides, told only to who wants it `verbose`.
+    """
 
     def __init__(self, version: str = NEW, *, deaf: bool = False, counts_cached: bool = True) -> None:
         self._number = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split("."))
         self._deaf, self._counts_cached = deaf, counts_cached
         self._cached: list[str] = []
+        self.arrays: dict[str, list[Any]] = {}
         usual = {
             "/api/version": says(200, {"version": version}),
             "/api/tags": says(200, TAGS),
@@ -64,10 +70,12 @@ class FakeOllama(Scripted):
         super().__init__({**usual, "/api/show": self._show, "/api/chat": self._chat})
 
     def _show(self, call: Call) -> None:
-        if call.asked.body["model"] == MODEL:
-            says(200, SHOWN)(call)
-        else:
-            says(404, {"error": f"model '{call.asked.body['model']}' not found"})(call)
+        if call.asked.body["model"] != MODEL:
+            return says(404, {"error": f"model '{call.asked.body['model']}' not found"})(call)
+        info = SHOWN["model_info"] | self.arrays
+        if not call.asked.body["verbose"]:
+            info = {key: None if isinstance(value, list) else value for key, value in info.items()}
+        return says(200, SHOWN | {"model_info": info})(call)
 
     def _chat(self, call: Call) -> None:
         body = call.asked.body
@@ -98,5 +106,6 @@ class FakeOllama(Scripted):
         if self._number < (0, 30, 0):
             return says(400, {"error": "the input length exceeds the context length"})(call)
         told = f"request ({tokens} tokens) exceeds the available context size ({window} tokens), try increasing it"
-        inner = '{"error":{"code":400,"message":"%s","type":"exceed_context_size_error"}}' % told  # noqa: UP031 - braces
-        return says(400, {"error": inner})(call)
+        counts = {"n_prompt_tokens": tokens, "n_ctx": window}
+        inner = {"error": {"code": 400, "message": told, "type": "exceed_context_size_error"} | counts}
+        return says(400, {"error": orjson.dumps(inner).decode()})(call)

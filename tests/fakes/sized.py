@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dispatcher.llm.facts import from_show
-from dispatcher.llm.footprint import Setup, footprint
+from dispatcher.llm.footprint import Setup, told_bytes
 from tests.fakes import scripted
 from tests.fakes.ollama import FakeOllama
 
@@ -63,7 +63,7 @@ class SizedOllama(FakeOllama):
 
     def _told(self, call: scripted.Call) -> None:
         held = {"name": MODEL, "digest": "aa" * 32, "size_vram": 0, "context_length": self.window}
-        size = footprint(FACTS, self.window, self.how).total if self.window else 0
+        size = told_bytes(FACTS, self.window, self.how) if self.window else 0
         scripted.says(200, {"models": [held | {"size": size}] if self.window else []})(call)
 
     def _facts(self, call: scripted.Call) -> None:

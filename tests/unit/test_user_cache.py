@@ -88,8 +88,8 @@ def test_a_calibration_holds_for_its_server_and_machine_alone(tmp_path: Path) ->
     catalogue = Catalogue(str(tmp_path))
     here = Place("ab", "0.33.1", ("GPU 12288 MiB",))
     found = Calibration(32768.5, 10**9, 512)
-    assert catalogue.keep_calibration(here, found)
-    assert catalogue.calibration(here) == found
+    assert catalogue.keep_calibration(here, found, "q8_0")
+    assert catalogue.calibration(here) == (found, "q8_0")
     for other in (here._replace(digest="cd"), here._replace(server="0.34.0"), here._replace(gpus=("CPU",))):
         assert catalogue.calibration(other) is None
 

@@ -10,11 +10,11 @@ converter does, from the files that SOURCES names.
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from pathlib import Path
 
 from tests.data.tokens import corpus, golden, vocabularies
+from tests.engine.place import usual
 
 JUDGE = "llama.cpp b11434"
 _SHIPPED = "models/ggml-vocab-{}.gguf of llama.cpp b11434"
@@ -76,7 +76,7 @@ class Judge:
 def main() -> None:
     """Record the vocabularies that are named, or all that are there."""
     folder, names = Path(sys.argv[1]), sys.argv[2:]
-    found = sorted((vocabularies.engine(os.environ) / "vocabularies").glob("ggml-vocab-*.gguf"))
+    found = sorted(usual().vocabularies.glob("ggml-vocab-*.gguf"))
     texts = corpus.everything()
     for path in found:
         name = vocabularies.name(path)

@@ -5,34 +5,37 @@ They are not part of the project: files `ggml-vocab-NAME.gguf` in the folder `vo
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+import zlib
 from pathlib import Path
 
-from dispatcher.llm import gguf
+from dispatcher.llm import gguf, lexicon, lexicon_file, pretokens, vocabulary
 from dispatcher.llm.vocabulary import Vocabulary, of_metadata
+from tests.engine.place import usual
 
 _START = "ggml-vocab-"
+_OF_MODEL = "gemma3"
+"""The vocabulary of the small real model, which has no file of its own."""
+
 _LISTS = tuple(f"tokenizer.ggml.{name}" for name in ("tokens", "merges", "scores", "token_type"))
 
 
-def engine(environ: Mapping[str, str]) -> Path:
-    """Return the folder of the engine that tests use: $DISPATCHER_ENGINE, else one in the user's cache."""
-    given = environ.get("DISPATCHER_ENGINE")
-    cache = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME", "/"), ".cache")
-    return Path(given) if given else Path(cache, "dispatcher", "engine")
-
-
-def found(environ: Mapping[str, str]) -> list[Path]:
+def found() -> list[Path]:
     """Return the files of the vocabularies that have golden counts and are there."""
-    here = Path(__file__).parent
-    paths = (engine(environ) / "vocabularies" / f"{_START}{golden.stem}.gguf" for golden in sorted(here.glob("*.json")))
-    return [path for path in paths if path.is_file()]
+    place = usual()
+    names = (golden.stem for golden in sorted(Path(__file__).parent.glob("*.json")))
+    paths = {name: place.vocabularies / f"{_START}{name}.gguf" for name in names} | {_OF_MODEL: place.model}
+    return [path for path in paths.values() if path.is_file()]
+
+
+def key(path: Path) -> str:
+    """Return a key for the lexicon that the present code makes of a file."""
+    made_by = [Path(module.__file__ or "").read_bytes() for module in (lexicon, lexicon_file, pretokens, vocabulary)]
+    return f"{zlib.crc32(b''.join(made_by)):08x}-{path.stat().st_size}"
 
 
 def name(path: Path) -> str:
     """Return the name of a vocabulary, by its file."""
-    return path.stem.removeprefix(_START)
+    return path.stem.removeprefix(_START) if path.stem.startswith(_START) else _OF_MODEL
 
 
 def read(path: Path) -> Vocabulary:

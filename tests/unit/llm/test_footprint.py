@@ -130,6 +130,7 @@ def test_ollama_takes_larger_batches_for_larger_windows_since_its_version_30(
 ) -> None:
     assert footprint.ubatch_of(num_ctx, Setup(version=version)) == ubatch
     assert footprint.ubatch_of(num_ctx, Setup(version=version, ubatch=64)) == 64
+    assert footprint.ubatch_of(-(-num_ctx // 2), Setup(version=version, parallel=2)) == ubatch
 
 
 def test_windows_are_padded_and_end_where_the_model_does() -> None:
@@ -207,7 +208,7 @@ SETUPS = st.builds(
     ubatch=st.none() | st.sampled_from([64, 512, 2048]),
     flash_attention=st.booleans(),
     gpus=st.integers(0, 4),
-    version=st.sampled_from([None, (0, 24), (0, 30), (0, 33)]),
+    version=st.sampled_from([None, (0, 24), (0, 30), (0, 30, 0), (0, 33)]),
 )
 WINDOWS = st.integers(1, 300_000)
 CALIBRATIONS = st.none() | st.builds(

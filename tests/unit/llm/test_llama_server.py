@@ -62,7 +62,7 @@ def test_a_prompt_that_is_too_long_is_refused_with_both_counts(fake: FakeLlamaSe
     for reply in (None, events(refusal(100, WINDOW))):
         if reply:
             fake.script(CHAT, reply)
-        with pytest.raises(client.TooLong, match="100 tokens, 64 at most") as caught:
+        with pytest.raises(client.TooLong, match="100 tokens, fewer than 64 fit") as caught:
             LlamaServer(fake.address).chat(Chat("any", long))
         assert (caught.value.n_tokens, caught.value.n_ctx) == (100, WINDOW)
 

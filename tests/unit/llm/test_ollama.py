@@ -134,6 +134,19 @@ def test_facts_come_as_they_are_told(fake: FakeOllama) -> None:
     assert [body["verbose"] for body in fake.bodies("/api/show")] == [False, True]
 
 
+def test_arrays_of_layers_are_asked_for_once_more_but_not_the_vocabulary(fake: FakeOllama) -> None:
+    """Ollama 0.32.15 shows every array as null, also that of a model whose layers differ in their heads."""
+    heads = "mistral3.attention.head_count_kv"
+    fake.arrays = {heads: [8, 0, 8], "tokenizer.ggml.tokens": ["a", "b"], "general.tags": ["x"]}
+    told = Ollama(fake.address).show(MODEL)
+    assert told["model_info"] == SHOWN["model_info"] | {heads: [8, 0, 8], "general.tags": None}
+    assert [body["verbose"] for body in fake.bodies("/api/show")] == [False, True]
+    odd: list[dict[str, Any]] = [{}, {"model_info": None}, {"model_info": {"a": []}}]
+    for answer in odd:
+        fake.script("/api/show", says(200, answer))
+        assert Ollama(fake.address).show(MODEL) == answer
+
+
 def test_without_messages_a_model_is_loaded_or_unloaded(fake: FakeOllama) -> None:
     ollama = Ollama(fake.address)
     loaded = ollama.chat(Chat(MODEL, (), num_ctx=8192, expected=9000))
@@ -180,7 +193,10 @@ def test_nothing_is_awaited_after_the_last_line(fake: FakeOllama) -> None:
 )
 def test_a_prompt_that_is_too_long_is_refused_with_both_counts(version: str, tokens: int | None, window: int) -> None:
     """Servers before 0.30 do not tell the counts: then the caller's stand."""
-    with FakeOllama(version) as fake, pytest.raises(client.TooLong, match=f"15001 tokens, {window} at most") as caught:
+    with (
+        FakeOllama(version) as fake,
+        pytest.raises(client.TooLong, match=f"15001 tokens, fewer than {window} fit") as caught,
+    ):
         Ollama(fake.address).chat(Chat(MODEL, prompt(15_001), num_ctx=window, expected=None if tokens else 15_001))
     assert (caught.value.n_tokens, caught.value.n_ctx) == (15_001, window)
 
@@ -233,7 +249,21 @@ def test_what_was_cached_is_not_taken_for_cut_off(version: str) -> None:
         assert (again.prompt_tokens, again.prompt_whole) == (1, False)
 
 
+def test_a_prompt_refused_in_other_words_is_too_long_as_well(fake: FakeOllama) -> None:
+    """Since 0.31, should `truncate` not arrive while `shift` does."""
+    told = "the prompt is longer than the context length currently available to the model; shorten the prompt"
+    fake.script("/api/chat", says(400, {"error": told}))
+    with pytest.raises(client.TooLong, match="3010 tokens, fewer than 2048 fit") as caught:
+        ask(fake, num_ctx=2048, expected=3010)
+    assert (caught.value.n_tokens, caught.value.n_ctx) == (3010, 2048)
+    with pytest.raises(client.TooLong, match="too many tokens, fewer fit"):
+        ask(fake)
+
+
 OUT_OF_MEMORY = [
+    says(
+        500, {"error": "llama-server process has terminated: exit status 1: ggml_aligned_malloc: insufficient memory"}
+    ),
     says(500, {"error": "llama runner process has terminated: cudaMalloc failed: out of memory"}),
     says(500, {"error": "model requires more system memory (9.1 GiB) than is available (7.2 GiB)"}),
     streams(line("al"), {"error": "CUDA error: out of memory"}),
