@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.cli.steps import refused
 from tests.fakes import scripted
 from tests.fakes.sized import FACTS, MODEL, OTHER, SizedOllama
 from tests.support import Run
+from tests.unit.hardware import machines
 
 
 @pytest.fixture
@@ -190,3 +192,38 @@ def test_watching_tells_low_memory_at_once(run: Run, project: Path) -> None:
         watch.send_signal(signal.SIGINT)
         _, err = watch.communicate(timeout=30)
     assert (watch.returncode, err) == (130, b"error: interrupted\n")
+
+
+@pytest.fixture
+def gpus(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The GPUs of a recorded machine, as its amd-smi prints them."""
+    outputs = {each: f"amd-smi-7.2-{each}" for each in ("metric", "static", "process")}
+    folder = machines.tool(project.parent / f"{project.name}-tools", "amd-smi", machines.printing(outputs))
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("gpus")
+def test_a_model_goes_onto_the_gpus_that_there_are(run: Run, server: SizedOllama) -> None:
+    document = run("vram", "--json").json
+    devices = [device for device in document["devices"] if device["kind"] == "amd"]
+    assert devices
+    shown = next(each for each in document["models"] if each["name"] == MODEL)
+    room = sum(device["free"] for device in devices) - (512 << 20)
+    how = server.how._replace(gpus=len(devices))
+    for kv_type in KV_TYPES:
+        most = min(largest_window(FACTS, room, how._replace(kv_type=kv_type)), 117_760)
+        assert shown["windows"][kv_type] == {"window": most, "where": "gpu"}
+    ran = run("vram")
+    for device in devices:
+        assert device["key"] in ran.out
+        assert device["name"] in ran.out
+    assert "main memory: " in ran.out
+
+
+@pytest.mark.usefixtures("gpus", "server")
+def test_a_model_too_large_for_the_gpus_is_split(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = sum(device["free"] for device in run("vram", "--json").json["devices"])
+    monkeypatch.setenv("DISPATCHER_CONTEXT_VRAM_BUFFER", str((free - (600 << 20)) >> 20))
+    windows = model(run)["windows"]
+    assert {windows[kv_type]["where"] for kv_type in KV_TYPES} == {"split"}
+    assert "(split)" in run("vram").out
