@@ -64,16 +64,17 @@ def tokens_command(
     if check:
         asking, at = composition.asking(settings), composition.now().iso
         checked = [counting.check(asking, name, text.chat, kept, at) for text in texts]
-        counts = [each.ours for each in checked]
+        counts, parts = [each.ours for each in checked], []
     else:
         tokens = (
             counting.tokens_in(gguf, kept) if gguf else counting.tokens_of(composition.asking(settings), name, kept)
         )
         counts = [_counted(tokens, text, is_chat=chat, limit=limit) for text in texts]
+        parts = [_messages(tokens, text) for text in texts] if chat else []
         checked = []
         if tokens.basis.why:
             render.note(f"not exact: {tokens.basis.why}")
-    _print(texts, counts, checked, json=json)
+    _print(texts, counts, parts, checked, json=json)
     if limit is not None and (
         over := [text.name for text, count in zip(texts, counts, strict=True) if not count.fits(limit)]
     ):
@@ -84,6 +85,11 @@ def tokens_command(
 def _counted(tokens: Tokens, text: Text, *, is_chat: bool, limit: int | None) -> Count:
     count = tokens.chat(*text.chat) if is_chat else tokens.count(text.text)
     return count if limit is None else count.against(limit)
+
+
+def _messages(tokens: Tokens, text: Text) -> list[int]:
+    """Return the tokens of each message's content, without what the template puts around it."""
+    return [tokens.count(str(message.get("content") or "")).tokens for message in text.chat.messages]
 
 
 def _text(file: str, *, is_chat: bool) -> Text:
@@ -122,15 +128,16 @@ def _is_message(given: object) -> bool:
     return isinstance(given, dict) and given.get("role") in _ROLES and isinstance(given.get("content", ""), str)
 
 
-def _print(texts: list[Text], counts: list[Count], checked: list[Checked], *, json: bool) -> None:
+def _print(
+    texts: list[Text], counts: list[Count], parts: list[list[int]], checked: list[Checked], *, json: bool
+) -> None:
     rows = list(zip(texts, counts, strict=True))
     if json:
-        files = [{"file": text.name, **count._asdict()} for text, count in rows]
-        files = (
-            [{**row, "check": _check_json(each)} for row, each in zip(files, checked, strict=True)]
-            if checked
-            else files
-        )
+        files: list[dict[str, Any]] = [{"file": text.name, **count._asdict()} for text, count in rows]
+        for row, messages in zip(files, parts, strict=False):
+            row["messages"] = messages
+        for row, each in zip(files, checked, strict=False):
+            row["check"] = _check_json(each)
         render.json({"files": files, "tokens": sum(count.tokens for count in counts)})
         return
     render.table([

@@ -12,6 +12,7 @@ import pytest
 from tests.cli import processes
 from tests.cli.steps import add, refused
 from tests.fakes.counted import CountedOllama, chatml
+from tests.fakes.scripted import says
 from tests.fakes.sized import MODEL
 from tests.support import Run
 
@@ -64,6 +65,7 @@ def test_a_text_is_counted_as_the_model_will(run: Run, server: CountedOllama, so
 def test_a_chat_is_counted_with_its_template(run: Run, server: CountedOllama, chat: Path) -> None:
     found = counted(run, "--chat", str(chat))
     assert (found["tokens"], found["label"]) == (server.count(chatml(CHAT), rendered=True), "exact")
+    assert found["messages"] == [server.count(message["content"]) for message in CHAT]
     chat.write_text(json.dumps({"messages": CHAT, "tools": []}))
     assert counted(run, "--chat", str(chat)) == found
 
@@ -115,6 +117,17 @@ def test_a_silent_cut_is_an_error_with_both_counts(run: Run, server: CountedOlla
     ours = server.count(chatml([{"role": "user", "content": "the cat and the hat\n" * 500}]), rendered=True)
     assert 2048 < ours < 4096
     refused(run("tokens", "--check", "long.txt", code=None), 13, "only 2048 of", f"{ours} tokens", "silently")
+
+
+def test_when_memory_runs_out_it_is_asked_once_more_in_a_smaller_window(
+    run: Run, server: CountedOllama, source: Path
+) -> None:
+    full = {"error": "llama-server process has terminated: cudaMalloc failed: out of memory"}
+    server.script("/api/chat", says(500, full), server.read)
+    assert counted(run, "--check", str(source))["check"]["window"] == 2048
+    assert [body["options"]["num_ctx"] for body in server.bodies("/api/chat")] == [4096, 2048]
+    server.script("/api/chat", says(500, full))
+    refused(run("tokens", "--check", str(source), code=None), 13, "does not fit into memory with a window of 2048")
 
 
 @pytest.mark.parametrize("kind", ["a-kind-of-tomorrow"])

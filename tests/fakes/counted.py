@@ -33,7 +33,7 @@ class CountedOllama(SizedOllama):
         self._vocabulary = of_metadata(self._metadata)
         self._metadata["tokenizer.ggml.pre"] = kind
         self.script("/api/show", self._tell)
-        self.script("/api/chat", self._read)
+        self.script("/api/chat", self.read)
 
     def count(self, text: str, *, rendered: bool = False) -> int:
         """Return how many tokens a text is."""
@@ -45,7 +45,8 @@ class CountedOllama(SizedOllama):
         self.verbose += bool(body.get("verbose"))
         says(200, told | {"template": self._template, "modelfile": "FROM tiny"})(call)
 
-    def _read(self, call: Call) -> None:
+    def read(self, call: Call) -> None:
+        """Answer a request to /api/chat."""
         body = call.asked.body
         window = body["options"]["num_ctx"]
         read = self.count(chatml(body["messages"]), rendered=True) + self.off
