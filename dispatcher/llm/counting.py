@@ -53,20 +53,25 @@ class Counter:
     def _plain(self, text: str, *, at_start: bool) -> int:
         lexicon = self._lexicon
         if lexicon.in_bytes:
-            return sum(map(self._piece, pretokens.split(lexicon.kind, text)))
+            return self._sum(pretokens.split(lexicon.kind, text))
         if lexicon.prefix and at_start:
             text = f" {text}"
         text = text.replace(" ", SPACE)
         lines = [text] if lexicon.by_score else pretokens.split(lexicon.kind, text)
-        return sum(self._piece(word) for line in lines for word in self._word_start.split(line))
+        return self._sum([word for line in lines for word in self._word_start.split(line)])
+
+    def _sum(self, pieces: list[str]) -> int:
+        known, total = self._known, 0
+        for piece in pieces:
+            cost = known.get(piece)
+            total += self._piece(piece) if cost is None else cost
+        return total
 
     def _piece(self, piece: str) -> int:
-        cost = self._known.get(piece)
-        if cost is None:
-            if len(self._known) > _MOST_KNOWN or len(self._ranks) > _MOST_KNOWN:
-                self._known.clear()
-                self._ranks.clear()
-            cost = self._known[piece] = self._cost(piece)
+        if len(self._known) > _MOST_KNOWN or len(self._ranks) > _MOST_KNOWN:
+            self._known.clear()
+            self._ranks.clear()
+        cost = self._known[piece] = self._cost(piece)
         return cost
 
     def _cost(self, piece: str) -> int:
