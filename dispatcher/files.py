@@ -194,13 +194,15 @@ class Root:
                 return _stat(os.fstat(fd))
 
     def create_durable(self, rel: str) -> None:
-        """Make an empty file, and its name known to the disk; one that is there already is left alone."""
+        """Make an empty file, its name and its folder's known to the disk; one that is there already is left alone."""
         with self._told(rel), self._parent(rel, make=True) as (folder, name):
             flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | _OPEN
             with _closing(os.open(name, flags, _FILE_MODE, dir_fd=folder)) as fd:
                 self._check_regular(rel, fd)
             if folder is not None:
                 _sync(folder)
+            # Whoever made the folder may have made it for a lock alone, without a thought of the disk.
+            _sync(self._fd)
 
     def sync(self, rel: str) -> None:
         """Bring a file and its name to the disk as they are."""

@@ -49,8 +49,11 @@ def change(path: str, edit: Callable[[Facts], None]) -> bool:
         with Lock(lambda: _open_lock(f"{path}.lock"), _WAIT, b"", lambda _note: TimeoutError(path)):
             facts = read(path)
             edit(facts)
-            _replace(path, orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))
-    except OSError:
+            data = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
+            if len(data) >= MAX_BYTES:
+                return False
+            _replace(path, data)
+    except (OSError, TypeError):  # the latter for what JSON cannot hold: a file's broken texts, huge numbers
         return False
     return True
 

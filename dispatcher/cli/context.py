@@ -17,6 +17,7 @@ from dispatcher.dispatch.machine import Situation, look_at
 from dispatcher.errors import ExitCode, InvalidInput
 
 DEFAULT_SESSION = "main"
+_MOST_TOKENS = 1 << 31
 
 context_group = typer.Typer(
     name="context",
@@ -27,7 +28,9 @@ context_group = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-Tokens = Annotated[int, typer.Option("--tokens", metavar="N", min=0, help="The tokens that its prompt takes now.")]
+Tokens = Annotated[
+    int, typer.Option("--tokens", metavar="N", min=0, max=_MOST_TOKENS, help="The tokens that its prompt takes now.")
+]
 
 
 @context_group.callback()
@@ -50,8 +53,7 @@ def show_command(
     settings = composition.settings_anywhere()
     before = windows.kept(composition.session_log(session, settings).events())
     here = _here(settings, model)
-    if here.machine.problem is not None and here.model.facts is not None:
-        render.note(f"{here.machine.problem}; this is from what was known before")
+    _tell_what_is_not_known(here)
     window = windows.next_window(before, here, tokens, composition.now().iso)
     render.json(_json(session, window, before, here, tokens)) if json else _print(session, window, before, here, tokens)
 
@@ -87,18 +89,29 @@ def _set(target: int | None, session: str, model: str | None, *, json: bool) -> 
     """Keep what a person wants, then decide with it; where nothing can be decided now, it is kept all the same."""
     settings = composition.settings_anywhere()
     log = composition.session_log(session, settings)
+    here = _here(settings, model)  # a name that is none, or an address that must not be used, changes nothing
     if not windows.set_by_hand(log, "context", target):
         render.note("it was so already")
-    here = _here(settings, model)
     if here.model.facts is None:
         render.note(f"{here.model.problem}; the next request decides")
         said = "left to the settings" if target is None else f"set by hand to {target:,} tokens"
         render.json({"session": session, "target": target}) if json else render.line(f"{session}: window {said}")
         return
+    _tell_what_is_not_known(here)
     before = windows.kept(log.events())
     window = windows.next_window(before, here, 0, composition.now().iso)
     windows.remember(log, "context", window)
     render.json(_json(session, window, before, here, 0)) if json else _print(session, window, before, here, 0)
+
+
+def _tell_what_is_not_known(here: Situation) -> None:
+    if here.model.facts is None:
+        return
+    if here.machine.problem is not None:
+        render.note(f"{here.machine.problem}; this is from what was known before")
+    if here.memory is None:
+        why = here.model.problem or "nobody says how large it is there"
+        render.note(f"whether the window fits into memory is not known: {why}")
 
 
 def _here(settings: Settings, model: str | None) -> Situation:
@@ -122,9 +135,9 @@ def _print(session: str, window: Window, before: windows.Kept, here: Situation, 
         words = f"a prompt may have {guard.capacity:,} tokens, and {guard.safe_limit():,} without being compressed"
         used = f"; {tokens:,} are {100 * guard.use:.0f} %" if tokens else ""
         render.line(f"{words}{used}; {guard.reserve:,} are kept for the answer")
-    if here.fit is not None:
+    if here.memory is not None:
         cache = here.machine.cache
-        render.line(f"memory holds {here.fit.window:,} tokens (KV cache {cache.type}, {cache.why})")
+        render.line(f"memory holds {here.memory:,} tokens (KV cache {cache.type}, {cache.why})")
     for entry in window.history:
         sizes = f"{_size(entry.before)} to {_size(entry.after)}"
         render.line(f"  {entry.at[:19]}Z  {entry.reason}  {sizes}  {entry.model}  at {entry.use:,} tokens")
@@ -142,7 +155,6 @@ def _size(size: int | None) -> str:
 
 def _json(session: str, window: Window, before: windows.Kept, here: Situation, tokens: int) -> dict[str, Any]:
     model = here.model
-    guard = _guard(window, tokens)
     return {
         "session": session,
         "model": model.model.name,
@@ -150,9 +162,13 @@ def _json(session: str, window: Window, before: windows.Kept, here: Situation, t
         "model_max_context": model.facts.context_length if model.facts else None,
         "target": before.target,
         "window": window.to_dict(),
-        "prompt": {
-            "tokens": tokens, "capacity": guard.capacity, "safe_limit": guard.safe_limit(),
-            "fits": guard.can_allocate(0), "level": guard.level().name.lower(), "answer": guard.reserve,
-        },
+        "prompt": None if window.num_ctx is None else _prompt_json(_guard(window, tokens)),
         "windows": fits_json(model),
+    }
+
+
+def _prompt_json(guard: Guard) -> dict[str, Any]:
+    return {
+        "tokens": guard.used, "capacity": guard.capacity, "safe_limit": guard.safe_limit(),
+        "fits": guard.can_allocate(0), "level": guard.level().name.lower(), "answer": guard.reserve,
     }  # fmt: skip

@@ -15,6 +15,7 @@ from dispatcher.dispatch import counting
 from dispatcher.dispatch.counting import Checked, Conversation
 from dispatcher.errors import ExitCode, InvalidInput
 from dispatcher.llm.tokens import Count, Tokens
+from dispatcher.text import well_formed
 
 _MAX_BYTES = 64_000_000
 _ROLES = ("system", "user", "assistant", "tool")
@@ -95,13 +96,14 @@ def _messages(tokens: Tokens, text: Text) -> list[int]:
 def _text(file: str, *, is_chat: bool) -> Text:
     data = streams.read_bytes(_MAX_BYTES) if file == "-" else _read(file)
     text = data.decode(errors="replace")
-    name = "standard input" if file == "-" else file
+    name = "standard input" if file == "-" else well_formed(file)
     return Text(name, text, _chat(name, data) if is_chat else Conversation([{"role": "user", "content": text}]))
 
 
 def _read(file: str) -> bytes:
     try:
-        data = Path(file).read_bytes()
+        with Path(file).open("rb") as opened:
+            data = opened.read(_MAX_BYTES + 1)
     except OSError as error:
         raise InvalidInput(what=f"file '{file}'", problem=(error.strerror or "cannot be read").lower()) from error
     if len(data) > _MAX_BYTES:
@@ -119,9 +121,20 @@ def _chat(name: str, data: bytes) -> Conversation:
     if not isinstance(messages, list) or not messages or not all(map(_is_message, messages)):
         problem = f"must be a list of messages, each with a role ({', '.join(_ROLES)}) and a text as its content"
         raise InvalidInput(what=f"chat '{name}'", problem=problem)
+    if _is_too_deep(document):
+        raise InvalidInput(what=f"chat '{name}'", problem="is nested too deeply")
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise InvalidInput(what=f"chat '{name}'", problem="tools must be a list of objects")
     return Conversation(messages, tools)
+
+
+def _is_too_deep(document: object) -> bool:
+    """Tell whether a document is nested more deeply than can be sent on."""
+    try:
+        orjson.dumps(document)
+    except TypeError:
+        return True
+    return False
 
 
 def _is_message(given: object) -> bool:

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from dispatcher.cli import render, vram_view
+from dispatcher.cli import composition, render, streams, vram_view
 from dispatcher.cli.composition import asking, settings_anywhere
 from dispatcher.cli.options import Json
 from dispatcher.config import Settings
 from dispatcher.dispatch import calibrating, machine
 from dispatcher.errors import InvalidInput
 from dispatcher.hardware import watch
+from dispatcher.hardware.probe import probe
 
 
 def vram_command(
@@ -47,6 +48,14 @@ def vram_command(
 
 
 def _watch(settings: Settings, *, json: bool) -> None:
+    """Print what there is, then what changes, until somebody ends it."""
     limit = settings.number("context.vramBuffer") * machine.MIB
+    present = probe()
+    if json:
+        render.json({"at": composition.now().iso, "devices": [vram_view.device_json(each) for each in present.devices]})
+    else:
+        vram_view.devices(present.devices)
+        render.note(f"looking every {watch.INTERVAL:g} s for what changes, and for less than {limit >> 20:,} MiB free")
+    streams.flush()
     for event in watch.watch(limit):
-        vram_view.event(event, json=json)
+        vram_view.event(event, composition.now().iso, json=json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dispatcher.cli import render, streams
@@ -10,38 +11,61 @@ from dispatcher.context.window_state import Window
 from dispatcher.dispatch.cache_type import SERVERS_VARIABLE
 from dispatcher.dispatch.calibrating import SIZES, Measured
 from dispatcher.dispatch.machine import Machine, Model
-from dispatcher.hardware.device import Device
+from dispatcher.hardware.device import Device, Hardware
 from dispatcher.hardware.watch import Event
 from dispatcher.llm.footprint import KV_TYPES
+from dispatcher.text import clean_line
 
 _GIB = 1 << 30
-_HEADING = ("MODEL", "IN MEMORY", "ASKED FOR", *KV_TYPES, "TAKES", "")
+_HEADING = ("MODEL", "LOADED", "ASKED FOR", *KV_TYPES, "NEEDS", "")
+"""Windows in tokens: of the model in memory, of the next request, the largest that fits; memory with the second."""
 
 
 def machine(found: Machine) -> None:
     """Print devices, what is loaded, and each model's windows."""
-    render.table([_device_cells(device) for device in found.hardware.devices])
-    for device in found.hardware.devices:
-        for process in device.processes or ():
-            used = "" if process.used is None else f", {_gib(process.used)}"
-            render.line(f"  {device.key}: {process.name} ({process.pid}){used}")
-    if found.hardware.gpus and found.hardware.host.total:
-        host = found.hardware.host
-        render.line(f"main memory: {_gib(host.free)} free of {_gib(host.size)}")
-    for warning in found.hardware.warnings:
-        render.note(warning)
+    _hardware(found.hardware)
     if found.server is None:
         render.note(str(found.problem))
         return
-    render.line(f"{found.server.shown}; its KV cache is {found.cache.type}, {found.cache.why}")
-    for model in found.loaded:
-        where = "" if not model.size else f", {_gib(model.size)}{_on_gpu(model.size_vram, model.size)}"
-        render.line(f"in memory: {model.name}, window {model.window:,}{where}")
+    cache = f"its KV cache is {found.cache.type}, {found.cache.why}"
+    render.line(f"{clean_line(found.server.shown)}; {cache}")
+    for held in found.loaded:
+        where = "" if not held.size else f", {_gib(held.size)}{_on_gpu(held.size_vram, held.size)}"
+        render.line(f"in memory: {clean_line(held.name)}, window {held.window:,} tokens{where}")
     if not found.models:
         render.note("the server has no models; 'ollama pull' gets one")
         return
-    render.table([[(name, "dim") for name in _HEADING], *(_model_cells(model) for model in found.models)])
+    _models(found.models)
     _advise(found)
+
+
+def _hardware(found: Hardware) -> None:
+    devices(found.devices)
+    for device in found.devices:
+        for process in device.processes or ():
+            used = "" if process.used is None else f", {_gib(process.used)}"
+            render.line(f"  {device.key}: {process.name} ({process.pid}){used}")
+    if found.gpus and found.host.total:
+        render.line(f"main memory: {_gib(found.host.free)} free of {_gib(found.host.size)}")
+    for warning in found.warnings:
+        render.note(warning)
+
+
+def _models(models: Sequence[Model]) -> None:
+    """Print the models of which something is known as a table, then what keeps the others from being known."""
+    known = [model for model in models if not model.problem]
+    if known:
+        render.line("windows in tokens, the largest that fits for each type of KV cache:")
+        render.table([[(name, "dim") for name in _HEADING], *map(_model_cells, known)])
+    for model in models:
+        if model.problem:
+            name = model.model.name
+            render.line(clean_line(f"{name}: {model.problem.removeprefix(f'{name}: ')}"))
+
+
+def devices(found: Sequence[Device]) -> None:
+    """Print what each device has."""
+    render.table([_device_cells(device) for device in found])
 
 
 def _device_cells(device: Device) -> list[tuple[str, str]]:
@@ -63,8 +87,8 @@ def _on_gpu(in_vram: int, size: int) -> str:
 def _model_cells(model: Model) -> list[tuple[str, str]]:
     name = (model.model.name, "bold")
     held = (f"{model.loaded.window:,}" if model.loaded else "-", "yellow" if model.loaded else "dim")
-    if model.problem or model.window is None:
-        return [name, held, *[("", "")] * (2 + len(KV_TYPES)), (model.problem, "dim")]
+    if model.window is None:
+        return [name, held, *[("", "")] * (3 + len(KV_TYPES))]
     windows = [(_window(model.fits[each]), "") for each in KV_TYPES]
     takes = _gib(model.takes.total) if model.takes else "-"
     asked = (
@@ -94,8 +118,9 @@ def _remark(model: Model) -> str:
 def _advise(found: Machine) -> None:
     if any(fit.where == "split" for model in found.models for fit in model.fits.values()):
         render.hint("(split): partly in main memory, which is several times slower")
-    if found.cache.type == "f16" and found.server and found.server.release:
-        render.hint(f"a server started with {SERVERS_VARIABLE}=q8_0 has room for nearly twice the window")
+    larger = any(model.fits["q8_0"].usable > model.fits["f16"].usable for model in found.models if model.fits)
+    if found.cache.type == "f16" and larger and found.server and found.server.release:
+        render.hint(f"a server started with {SERVERS_VARIABLE}=q8_0 has room for larger windows")
 
 
 def measured(done: Measured) -> None:
@@ -112,12 +137,18 @@ def measured(done: Measured) -> None:
         render.note("the measurement could not be kept: the cache folder cannot be written")
 
 
-def event(told: Event, *, json: bool) -> None:
-    """Print what has changed, at once, for it may take long until the next."""
+def event(told: Event, at: str, *, json: bool) -> None:
+    """Print what has changed and when, at once, for it may take long until the next."""
     device = told.device
     if json:
         render.json(
-            {"what": told.what, "device": device_json(device), "before": told.before, "detail": told.detail or None}
+            {
+                "at": at,
+                "what": told.what,
+                "device": device_json(device),
+                "before": told.before,
+                "detail": told.detail or None,
+            }
         )
     else:
         free = f"{_gib(device.free)} free of {_gib(device.total)}"
@@ -126,7 +157,7 @@ def event(told: Event, *, json: bool) -> None:
             "appeared": "is there", "gone": "is gone", "moved": free + was, "low": f"LOW: only {free}",
             "relieved": f"no longer low: {free}", "failed": told.detail,
         }  # fmt: skip
-        render.line(f"{device.key} {device.name}: {words[told.what]}")
+        render.line(f"{at[11:19]}  {device.key} {device.name}: {words[told.what]}")
     streams.flush()
 
 

@@ -40,16 +40,19 @@ class Fit(NamedTuple):
 
 
 def room(hardware: Hardware, loaded: Sequence[Loaded], buffer: int) -> Room:
-    """Return what is free, and what the server's models hold: it unloads one to load another."""
-    gpus = hardware.gpus
+    """Return what is free, and what the server's models hold: it unloads one to load another.
+
+    That is never more than there is, whatever a server says.
+    """
+    gpus, host = hardware.gpus, hardware.host
     on_gpus = sum(min(model.size_vram, model.size) for model in loaded)
     beside = sum(model.size for model in loaded) - on_gpus
     if not gpus:
-        return Room(0, max(0, hardware.host.free + on_gpus + beside - buffer), 0)
+        return Room(0, max(0, min(host.free + on_gpus + beside, host.size) - buffer), 0)
     if any(device.unified for device in gpus):
-        return Room(max(0, min(hardware.free + on_gpus, hardware.total) - buffer), 0, len(gpus))
+        return Room(max(0, min(hardware.free + on_gpus + beside, hardware.total) - buffer), 0, len(gpus))
     free = min(hardware.free + on_gpus, hardware.total)
-    return Room(max(0, free - buffer), hardware.host.free + beside, len(gpus))
+    return Room(max(0, free - buffer), min(host.free + beside, host.size), len(gpus))
 
 
 def fit(facts: ModelFacts, place: Room, setup: Setup, minimum: int, calibration: Calibration | None = None) -> Fit:

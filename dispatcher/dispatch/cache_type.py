@@ -47,7 +47,7 @@ def seen(loaded: Sequence[Loaded], facts: Sequence[ModelFacts], how: Setup) -> C
         if model.digest in known and model.window and model.size:
             on_gpu = how.gpus if model.size_vram >= model.size else 0
             sizes = {
-                each: told_bytes(known[model.digest], model.window, how._replace(kv_type=each, gpus=on_gpu))
+                each: told_bytes(known[model.digest], model.window, how.having(each)._replace(gpus=on_gpu))
                 for each in KV_TYPES
             }
             if (found := _nearest(sizes, model.size)) is not None:
@@ -62,8 +62,7 @@ def of_two(facts: ModelFacts, small: tuple[int, int], large: tuple[int, int], ho
     servers tell nothing of what grows, the size is all there is.
     """
     first, second = (
-        {each: told_bytes(facts, window, how._replace(kv_type=each)) for each in KV_TYPES}
-        for window in (small[0], large[0])
+        {each: told_bytes(facts, window, how.having(each)) for each in KV_TYPES} for window in (small[0], large[0])
     )
     grown = _nearest({each: second[each] - first[each] for each in KV_TYPES}, large[1] - small[1])
     return grown or _nearest(second, large[1])

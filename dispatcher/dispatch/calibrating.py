@@ -11,14 +11,18 @@ from dispatcher.dispatch.machine import Asking, place_of, setup
 from dispatcher.errors import DispatcherError, InvalidInput
 from dispatcher.hardware.probe import probe
 from dispatcher.llm import inventory
-from dispatcher.llm.client import Chat
+from dispatcher.llm.address import is_here
+from dispatcher.llm.client import Chat, CloudModel
 from dispatcher.llm.facts import ModelFacts
-from dispatcher.llm.footprint import Calibration, Footprint, KvType, Setup, calibrate, footprint, untold_bytes
+from dispatcher.llm.footprint import Calibration, Footprint, KvType, Setup, calibrate, footprint, kv_bytes, untold_bytes
 from dispatcher.llm.inventory import Installed, Loaded, Server
 from dispatcher.llm.ollama import Ollama
 
 SIZES = (2048, 4096)
 """Tokens of the two windows: within one size of batch, and larger than the sliding windows of most models."""
+
+_LEAST_GROWTH = 0.9
+"""Of what the smallest type of cache takes; less is no cache's."""
 
 _STAY = "1m"
 """How long the server keeps what was loaded only to be measured, should this command be killed."""
@@ -47,6 +51,10 @@ def measure(asking: Asking, name: str) -> Measured:
     if not isinstance(server.client, Ollama):
         raise InvalidInput(what=server.shown, problem="has the one window that it was started with; only Ollama's vary")
     model = inventory.find(inventory.installed(server), name, server)
+    if model.remote:
+        raise CloudModel(given=model.name)
+    if not is_here(server.address):
+        raise InvalidInput(what=server.shown, problem="is on another machine, so what it has for memory is not known")
     facts = inventory.facts_of(server, model, asking.catalogue)
     if SIZES[1] > facts.context_length:
         problem = f"has a window of {facts.context_length:,} tokens, too small to be measured"
@@ -62,12 +70,21 @@ def measure(asking: Asking, name: str) -> Measured:
     _restore(server.client, model, before)
     hardware = probe()
     how = setup(server, hardware)
-    how = how._replace(kv_type=_type(asking, facts, sizes, how))
+    how = how.having(_type(asking, facts, sizes, how))
     # What the server tells lacks a part of the cache for some models.
     whole = [size + untold_bytes(facts, window, how) for window, size in zip(SIZES, sizes, strict=True)]
+    _check_growth(facts, whole, how)
     found = calibrate((SIZES[0], whole[0]), (SIZES[1], whole[1]), how)
     kept = asking.catalogue.keep_calibration(place_of(server, hardware, model.digest), found, how.kv_type)
     return Measured(model, found, how.kv_type, footprint(facts, SIZES[1], how), whole[1], kept)
+
+
+def _check_growth(facts: ModelFacts, sizes: Sequence[int], how: Setup) -> None:
+    """Raise InvalidInput for sizes that do not grow with the window as the smallest cache must: they lack it."""
+    smallest = [kv_bytes(facts, window, how.having("q4_0")) for window in SIZES]
+    if sizes[1] - sizes[0] < (smallest[1] - smallest[0]) * _LEAST_GROWTH:
+        problem = f"its server tells {sizes[0]:,} and {sizes[1]:,} bytes, which leaves out what the window takes"
+        raise InvalidInput(what=facts.name, problem=problem)
 
 
 def _type(asking: Asking, facts: ModelFacts, sizes: Sequence[int], how: Setup) -> KvType:
@@ -94,7 +111,7 @@ def _loaded(server: Server, model: Installed, window: int) -> int:
 
 
 def _held(server: Server, model: Installed) -> Loaded | None:
-    return next((each for each in inventory.loaded(server) if each.name == model.name), None)
+    return inventory.held(inventory.loaded(server), model)
 
 
 def _restore(client: Ollama, model: Installed, before: Loaded | None) -> None:

@@ -12,7 +12,8 @@ from dispatcher.dispatch import windows
 from dispatcher.dispatch.machine import Asking, Situation, look_at
 from dispatcher.errors import DispatcherError
 from dispatcher.llm import inventory, vocabularies
-from dispatcher.llm.client import Answer, Chat, NoSuchModel, chat_in_memory
+from dispatcher.llm.client import Answer, Chat, NoSuchModel, OutOfMemory, chat_in_memory
+from dispatcher.llm.inventory import Server
 from dispatcher.llm.tokens import Count, Message, Tokens
 from dispatcher.llm.vocabularies import RATIOS, Kept
 
@@ -79,11 +80,26 @@ def check(asking: Asking, name: str, chat: Conversation, kept: Kept, at: str) ->
     return _compared(here, chat, kept, tokens, Checked(ours, told, answer.num_ctx, differs=False, learnt=False))
 
 
+def _is_read_whole(server: Server, checked: Checked) -> bool:
+    """Tell whether a server that was sent an estimated prompt has surely read all of it: older ones cut and say nothing."""
+    return server.release is None or server.release.can_refuse or checked.ours.bound < (checked.window or 0)
+
+
 def _asked(here: Situation, chat: Conversation, ours: Count, window: Window) -> Answer:
-    """Send a chat; when memory runs out, once more in the next smaller window if that holds it."""
+    """Send a chat; when memory runs out, once more in the next smaller window if that holds it.
+
+    Raises OutOfMemory, without asking, where no window is possible.
+    """
     assert here.machine.server is not None  # noqa: S101 - the caller has seen to it
+    if window.num_ctx == 0:
+        raise OutOfMemory(
+            server=here.machine.server.address.url,
+            given=here.model.model.name,
+            window="any window",
+            problem=window.impossible,
+        )
     request = Chat(
-        here.model.model.name, chat.messages, window.num_ctx or None, _NEVER_SHOWN, tools=chat.tools,
+        here.model.model.name, chat.messages, window.num_ctx, _NEVER_SHOWN, tools=chat.tools,
         expected=ours.tokens if ours.label == "exact" else None,
     )  # fmt: skip
 
@@ -96,13 +112,14 @@ def _asked(here: Situation, chat: Conversation, ours: Count, window: Window) -> 
 
 def _compared(here: Situation, chat: Conversation, kept: Kept, tokens: Tokens, checked: Checked) -> Checked:
     """Draw the conclusions from a server's count; one that it did not tell, or that was cut, teaches nothing."""
-    digest, told = here.model.model.digest, checked.told
-    if not told or not digest or here.machine.server is None:
+    digest, told = here.model.facts.digest if here.model.facts else "", checked.told
+    if not told or here.machine.server is None:
         return checked
     if checked.ours.label == "exact" and told != checked.ours.tokens:
         vocabularies.contradict(kept, digest, here.machine.server.version, checked.ours.tokens, told)
         return checked._replace(differs=True)
-    changed = {} if tokens.basis.exact else tokens.learn(chat.messages, told)
-    if changed:
+    if tokens.basis.exact or not _is_read_whole(here.machine.server, checked):
+        return checked
+    if changed := tokens.learn(chat.messages, chat.tools, told):
         kept.catalogue.keep(digest, RATIOS, changed)
     return checked._replace(learnt=bool(changed))

@@ -15,9 +15,9 @@ from dispatcher.errors import DispatcherError
 from dispatcher.hardware.device import Device, Hardware
 from dispatcher.hardware.probe import probe
 from dispatcher.llm import inventory
-from dispatcher.llm.address import Address
+from dispatcher.llm.address import Address, is_here
 from dispatcher.llm.catalogue import Catalogue, Place
-from dispatcher.llm.client import NoSuchModel
+from dispatcher.llm.client import NoSuchModel, ServerBusy, ServerGone
 from dispatcher.llm.facts import ModelFacts
 from dispatcher.llm.footprint import KV_TYPES, UPSTREAM, Footprint, KvType, Setup, footprint
 from dispatcher.llm.inventory import Installed, Loaded, Server
@@ -65,6 +65,16 @@ class Situation(NamedTuple):
         """The largest window with the server's type of cache; None where that is not known."""
         return self.model.fits.get(self.machine.cache.type)
 
+    @property
+    def memory(self) -> int | None:
+        """The largest window that memory holds, None where that is not known. A bare llama-server has no other than
+        the one that it has made room for.
+        """
+        server, loaded = self.machine.server, self.model.loaded
+        if server is not None and server.release is None:
+            return loaded.window or None if loaded else None
+        return self.fit.window if self.fit else None
+
 
 class Asking(NamedTuple):
     """Whom to ask, and with which settings, environment and memory of what was found before."""
@@ -105,30 +115,36 @@ def _look(asking: Asking, name: str | None) -> Machine:
     try:
         server = inventory.connect(asking.address, asking.limits)
         installed, loaded = inventory.installed(server), tuple(inventory.loaded(server))
-        installed = installed if name is None else [inventory.find(installed, name, server)]
+        wanted = installed if name is None else [inventory.find(installed, name, server)]
     except NoSuchModel:
         raise
     except DispatcherError as error:
         return Machine(hardware, None, error, (), told or cache_type.USUAL, ())
-    found = [_known(asking, server, model, loaded) for model in installed]
+    found = _known(asking, server, wanted, loaded)
     facts = [model.facts for model in found if model.facts]
+    # What is in memory tells the type, whichever model is asked about.
+    facts += filter(None, (asking.catalogue.facts(each.digest) for each in loaded))
     cache = told or cache_type.seen(loaded, facts, setup(server, hardware))
-    machine = Machine(hardware, server, None, loaded, cache or _measured_type(asking, server, hardware, facts), ())
+    machine = Machine(hardware, server, None, loaded, cache or _measured_type(asking, server, hardware, installed), ())
     return machine._replace(models=tuple(_fitted(asking, machine, model) for model in found))
 
 
-def _measured_type(asking: Asking, server: Server, hardware: Hardware, facts: Sequence[ModelFacts]) -> CacheType:
+def _measured_type(asking: Asking, server: Server, hardware: Hardware, models: Sequence[Installed]) -> CacheType:
     """Return the type that a measurement has shown, else the usual one: it is the server's, whatever the model."""
-    for each in facts:
+    for each in models:
         if (measured := asking.catalogue.calibration(place_of(server, hardware, each.digest))) is not None:
             return CacheType(measured[1], f"as {each.name} was measured to have")
     return cache_type.USUAL
 
 
 def setup(server: Server, hardware: Hardware, kv_type: KvType = "f16") -> Setup:
-    """Return how a server loads a model, as far as that can be told from outside."""
+    """Return how a server loads a model, as far as that can be told from outside.
+
+    Ollama before 0.30 has flash attention for some models only: what is taken without it is never too little.
+    """
     version = (server.release.number or UPSTREAM) if server.release else None
-    return Setup(kv_type=kv_type, gpus=len(hardware.gpus), version=version)
+    flash = version is None or version >= UPSTREAM
+    return Setup(gpus=len(hardware.gpus), version=version, flash_attention=flash).having(kv_type)
 
 
 def place_of(server: Server, hardware: Hardware, digest: str) -> Place:
@@ -152,23 +168,34 @@ def profile(settings: Settings) -> Profile:
     return profiles[settings.text("context.profile")]
 
 
-def _known(asking: Asking, server: Server, model: Installed, loaded: Sequence[Loaded]) -> Model:
-    """Return a model with its facts, or why they are not known."""
-    held = next((each for each in loaded if each.name == model.name), None)
-    if model.remote:
-        return Model(model, held, problem="runs in Ollama's cloud, not on this machine")
-    try:
-        facts = inventory.facts_of(server, model, asking.catalogue)
-    except DispatcherError as error:
-        return Model(model, held, problem=str(error))
-    asking.catalogue.keep_digest(model.name, facts.digest)
-    return Model(model, held, facts)
+def _known(asking: Asking, server: Server, models: Sequence[Installed], loaded: Sequence[Loaded]) -> list[Model]:
+    """Return models with their facts, or why they are not known. A server that is gone is not asked for each in turn."""
+    found: list[Model] = []
+    gone: DispatcherError | None = None
+    for model in models:
+        known = Model(model, inventory.held(loaded, model))
+        try:
+            if model.remote:
+                found.append(known._replace(problem="runs in Ollama's cloud, not on this machine"))
+                continue
+            if gone is not None and asking.catalogue.facts(model.digest) is None:
+                raise gone
+            facts = inventory.facts_of(server, model, asking.catalogue)
+        except DispatcherError as error:
+            gone = error if isinstance(error, ServerGone | ServerBusy) else gone
+            found.append(known._replace(problem=str(error)))
+        else:
+            asking.catalogue.keep_digest(model.name, facts.digest)
+            found.append(known._replace(facts=facts))
+    return found
 
 
 def _fitted(asking: Asking, machine: Machine, model: Model) -> Model:
     """Return a model with its windows."""
     if model.facts is None or machine.server is None:
         return model
+    if unknown := _unknown_memory(machine.hardware, machine.server):
+        return model._replace(problem=unknown)
     number = asking.settings.number
     place = room(machine.hardware, machine.loaded, number("context.vramBuffer") * MIB)
     how = setup(machine.server, machine.hardware, machine.cache.type)
@@ -178,16 +205,24 @@ def _fitted(asking: Asking, machine: Machine, model: Model) -> Model:
     try:
         fits = {
             kv_type: fit(
-                model.facts, place, how._replace(kv_type=kv_type), number("context.minSize"),
+                model.facts, place, setup(machine.server, machine.hardware, kv_type), number("context.minSize"),
                 measured if kv_type == how.kv_type else None,
             )
             for kv_type in KV_TYPES
         }  # fmt: skip
-        window = decide(None, asked(asking.settings, model.facts, fits[how.kv_type].window, model.loaded))
+        memory = Situation(asking.settings, machine, model._replace(fits=fits)).memory
+        window = decide(None, asked(asking.settings, model.facts, memory, model.loaded))
         takes = footprint(model.facts, window.num_ctx, how, measured) if window.num_ctx else None
     except DispatcherError as error:
         return model._replace(problem=str(error))
     return model._replace(fits=fits, calibrated=measured is not None, window=window, takes=takes)
+
+
+def _unknown_memory(hardware: Hardware, server: Server) -> str:
+    """Return why it is not known what memory a server's models can have, "" if it is."""
+    if not is_here(server.address):
+        return "its server is on another machine, and what memory that has is not known"
+    return "" if hardware.devices else "how much memory this machine has cannot be read"
 
 
 def _signature(device: Device) -> str:

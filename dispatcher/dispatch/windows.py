@@ -29,14 +29,17 @@ class Kept(NamedTuple):
         return self.windows.get(model) or next(reversed(self.windows.values()), None)
 
 
-def kept(events: Iterable[Event]) -> Kept:
-    """Return what the events of a session's log add up to."""
+def kept(events: Iterable[object]) -> Kept:
+    """Return what the events of a session's log add up to; what none of our versions has written counts for nothing."""
     windows: dict[str, Window] = {}
     target: int | None = None
     for event in events:
-        if event["type"] == OVERRIDDEN:
-            target = event["target"]
-        elif event["type"] == ADJUSTED and (window := from_dict(event["window"])) is not None:
+        if not isinstance(event, dict):
+            continue
+        kind, size = event.get("type"), event.get("target")
+        if kind == OVERRIDDEN:
+            target = size if type(size) is int and size > 0 else None
+        elif kind == ADJUSTED and (window := from_dict(event.get("window"))) is not None:
             windows.pop(window.model, None)
             windows[window.model] = window
     return Kept(windows, target)
@@ -50,7 +53,7 @@ def next_window(before: Kept, here: Situation, use: int, at: str) -> Window:
     facts, model = here.model.facts, here.model
     if facts is None:
         raise here.machine.problem or InvalidInput(what=model.model.name, problem=model.problem)
-    question = asked(here.settings, facts, here.fit.window if here.fit else None, model.loaded, use)
+    question = asked(here.settings, facts, here.memory, model.loaded, use)
     question = question._replace(model=model.model.name, at=at)
     if before.target is not None:
         question = question._replace(profile="manual", sizes=question.sizes._replace(target=before.target))

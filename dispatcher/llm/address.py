@@ -52,6 +52,30 @@ class Address(NamedTuple):
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 
 
+def is_here(address: Address) -> bool:
+    """Tell whether a server's address is one of this machine's own: nobody can listen on another's."""
+    import socket
+
+    if address.loopback:
+        return True
+    try:
+        found = socket.getaddrinfo(address.host, 0, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return any(_can_listen(family, where) for family, _, _, _, where in found)
+
+
+def _can_listen(family: int, where: tuple[object, ...]) -> bool:
+    import socket
+
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(where)
+        except OSError:
+            return False
+    return True
+
+
 def resolved(name: str) -> list[str]:
     """Return the addresses that this machine knows for a name. Raises OSError."""
     import socket

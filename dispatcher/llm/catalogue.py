@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dispatcher import user_cache
@@ -15,6 +16,10 @@ if TYPE_CHECKING:  # to look up a digest needs none of them
 _VERSION = 2
 """Of what is kept: facts that an older program has found may lack something."""
 
+TRUST = "trust"
+"""The section of servers that have counted otherwise than a model's vocabulary."""
+
+DEFAULT_TAG = ":latest"
 _MOST_NAMES = 500
 
 
@@ -61,9 +66,11 @@ class Catalogue:
         kept = self.section(place.digest, "calibrations").get(place.key, {})
         try:
             kv_type = KV_TYPES[KV_TYPES.index(kept["kv_type"])]
-            return Calibration(float(kept["per_token"]), int(kept["fixed"]), int(kept["ubatch"])), kv_type
-        except (KeyError, TypeError, ValueError):
+            found = Calibration(float(kept["per_token"]), int(kept["fixed"]), int(kept["ubatch"]))
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
+        is_sound = isfinite(found.per_token) and found.per_token >= 0 and found.fixed > 0 and found.ubatch > 0
+        return (found, kv_type) if is_sound else None
 
     def keep_calibration(self, place: Place, calibration: Calibration, kv_type: KvType) -> bool:
         """Remember a measurement; False if it cannot be kept."""
@@ -72,7 +79,7 @@ class Catalogue:
 
     def digest(self, name: str) -> str | None:
         """Return the digest that a model of this name had when a server was last asked for it."""
-        found = user_cache.read(self._names).get(name)
+        found = user_cache.read(self._names).get(_tagged(name))
         return found if isinstance(found, str) else None
 
     def keep_digest(self, name: str, digest: str) -> None:
@@ -81,8 +88,8 @@ class Catalogue:
             return
 
         def edit(names: dict[str, Any]) -> None:
-            names.pop(name, None)
-            names[name] = digest
+            names.pop(_tagged(name), None)
+            names[_tagged(name)] = digest
             for old in list(names)[:-_MOST_NAMES]:
                 del names[old]
 
@@ -102,23 +109,29 @@ class Catalogue:
         return os.path.join(self._folder, "names.json")
 
     def _path(self, digest: str) -> str:
-        """Return a model's file. The digest comes from a server: it must not lead elsewhere."""
+        """Return a model's file. The digest comes from a server: it must lead to no other file, names.json included."""
         name = digest.removeprefix("sha256:")
-        if not re.fullmatch("[A-Za-z0-9]{1,128}", name):
+        if not re.fullmatch("[0-9a-f]{1,128}", name):
             import hashlib
 
             name = hashlib.sha256(digest.encode(errors="replace")).hexdigest()
         return os.path.join(self._folder, f"{name}.json")
 
     def _read(self, digest: str) -> dict[str, Any]:
-        return user_cache.read(self._path(digest))
+        """Return all that is kept of a model; nothing without a digest, which many models may lack."""
+        return user_cache.read(self._path(digest)) if digest else {}
 
     def _change(self, digest: str, section: str, entries: dict[str, Any], *, add: bool = False) -> bool:
         def edit(kept: dict[str, Any]) -> None:
             before = kept.get(section)
             kept[section] = {**(before if add and isinstance(before, dict) else {}), **entries}
 
-        return user_cache.change(self._path(digest), edit)
+        return bool(digest) and user_cache.change(self._path(digest), edit)
+
+
+def _tagged(name: str) -> str:
+    """Return a model's name with its tag: one model has one entry, however it is called."""
+    return name if ":" in name.rpartition("/")[2] else name + DEFAULT_TAG
 
 
 def _facts(kept: dict[str, Any]) -> ModelFacts | None:
@@ -131,6 +144,27 @@ def _facts(kept: dict[str, Any]) -> ModelFacts | None:
         kept["layers"] = tuple(Layer(*layer) for layer in kept["layers"])
         kept["state"] = State(*kept["state"])
         kept["capabilities"] = tuple(kept["capabilities"])
-        return ModelFacts(**kept)
+        found = ModelFacts(**kept)
     except (KeyError, TypeError):
         return None
+    return found if _is_sound(found) else None
+
+
+def _is_sound(facts: ModelFacts) -> bool:
+    """Tell whether everything is of the type that it should be: somebody may have changed the file."""
+    from dispatcher.llm.layers import KINDS
+
+    texts = (facts.name, facts.digest, facts.architecture, *facts.capabilities)
+    numbers = (
+        facts.context_length, facts.embedding_length, facts.feed_forward_length, facts.heads, facts.window,
+        facts.input_weights, *facts.state, *(n for layer in facts.layers for n in layer[1:]),
+    )  # fmt: skip
+    optional = (facts.vocabulary, facts.weights, facts.parameters, facts.num_ctx)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(type(number) is int and number >= 0 for number in numbers)
+        and all(number is None or (type(number) is int and number >= 0) for number in optional)
+        and (facts.bits is None or (isinstance(facts.bits, float) and facts.bits > 0))
+        and bool(facts.layers) and all(layer.kind in KINDS for layer in facts.layers)
+        and facts.embedding_length > 0 and isinstance(facts.exact, bool)
+    )  # fmt: skip

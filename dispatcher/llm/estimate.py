@@ -97,7 +97,7 @@ def learn(ratios: Mapping[str, Any], text: str, told: int, count: Callable[[str]
 def _learnt(kept: object) -> Learnt | None:
     """Return a ratio as it was kept; None for what is none, for the file may be damaged."""
     match kept:
-        case {"ratio": float(ratio), "prompts": int(prompts)} if _LIKELY[0] <= ratio <= _LIKELY[1]:
+        case {"ratio": float(ratio), "prompts": int(prompts)} if _LIKELY[0] <= ratio <= _LIKELY[1] and prompts > 0:
             return Learnt(ratio, prompts)
     return None
 

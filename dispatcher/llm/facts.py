@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as brief
 from typing import NamedTuple
 
 from dispatcher.errors import InvalidInput
@@ -20,6 +21,8 @@ from dispatcher.llm.layers import Keys, Layer, State, heads_of, layers_of, state
 _MOST_TOKENS = 1 << 31
 _LARGEST_VOCABULARY = 1 << 24
 _WIDEST = 1 << 20
+_MOST_PARAMETERS = 1 << 50
+_MOST_DIMENSIONS = 4
 
 _INPUTS = frozenset({"token_embd.weight", "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight"})
 """Tensors that are looked up, not multiplied with: llama.cpp keeps them in main memory (LLM_TENSOR_LAYER_INPUT)."""
@@ -125,6 +128,9 @@ def from_gguf(path: Path) -> ModelFacts:
 
 def _facts(keys: Keys, source: _Source) -> ModelFacts:
     weights, inputs = _weights(source.tensors)
+    parameters = sum(gguf.elements(tensor.shape) for tensor in source.tensors) or source.parameters
+    if parameters and parameters > _MOST_PARAMETERS:
+        raise InvalidInput(what=keys.name, problem="says that it has more parameters than can be")
     vocabulary = _vocabulary(keys, source)
     layers = layers_of(keys)
     return ModelFacts(
@@ -141,7 +147,7 @@ def _facts(keys: Keys, source: _Source) -> ModelFacts:
         state=state_of(keys),
         weights=weights,
         input_weights=inputs,
-        parameters=sum(gguf.elements(tensor.shape) for tensor in source.tensors) or source.parameters,
+        parameters=parameters,
         bits=source.bits,
         num_ctx=source.num_ctx,
         capabilities=source.capabilities,
@@ -178,9 +184,16 @@ def _shown_tensors(name: str, tensors: object) -> Iterable[Tensor]:
     for tensor in tensors if isinstance(tensors, list) else ():
         shown = _mapping(tensor)
         shape = shown.get("shape")
-        if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 1 << 48 for n in shape):
-            raise InvalidInput(what=name, problem=f"key tensors has no shape for {str(shown.get('name'))[:60]!r}")
-        yield Tensor(str(shown.get("name")), tuple(shape), str(shown.get("type")).lower())
+        called, kind = shown.get("name"), shown.get("type")
+        if (
+            not isinstance(shape, list)
+            or len(shape) > _MOST_DIMENSIONS
+            or not all(type(n) is int and 0 <= n < 1 << 48 for n in shape)
+        ):
+            raise InvalidInput(what=name, problem=f"key tensors has no shape for {brief(called):.60}")
+        if not isinstance(called, str) or not isinstance(kind, str):
+            raise InvalidInput(what=name, problem="key tensors has one without a name or a type")
+        yield Tensor(called, tuple(shape), kind.lower())
 
 
 def _mapping(value: object) -> Mapping[str, object]:

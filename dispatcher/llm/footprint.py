@@ -59,6 +59,10 @@ class Setup(NamedTuple):
     gpus: int = 1
     version: tuple[int, ...] | None = UPSTREAM
 
+    def having(self, kv_type: KvType) -> Setup:
+        """Return the same with another type of cache, and flash attention where that needs it."""
+        return self._replace(kv_type=kv_type, flash_attention=self.flash_attention or kv_type != "f16")
+
 
 class Footprint(NamedTuple):
     """What a loaded model takes; `estimated` when a part is a guess, not counted and not measured."""
@@ -93,11 +97,12 @@ def calibrate(small: tuple[int, int], large: tuple[int, int], setup: Setup) -> C
     """
     (first, less), (second, more) = small, large
     ubatch = ubatch_of(first, setup)
-    if not 0 < first < second or not 0 < less <= more or ubatch_of(second, setup) != ubatch:
+    per_token = (more - less) / (second - first) if first != second else 0.0
+    fixed = round(less - per_token * first)
+    if not 0 < first < second or not 0 < less <= more or fixed <= 0 or ubatch_of(second, setup) != ubatch:
         problem = f"{less} bytes at {first} and {more} at {second} tokens tell nothing"
         raise InvalidInput(what="calibration", problem=problem)
-    per_token = (more - less) / (second - first)
-    return Calibration(per_token, round(less - per_token * first), ubatch)
+    return Calibration(per_token, fixed, ubatch)
 
 
 def ubatch_of(num_ctx: int, setup: Setup) -> int:
@@ -188,13 +193,15 @@ def untold_bytes(facts: ModelFacts, num_ctx: int, setup: Setup) -> int:
 def footprint(facts: ModelFacts, num_ctx: int, setup: Setup, calibration: Calibration | None = None) -> Footprint:
     """Return what a model takes with a window of `num_ctx` tokens.
 
-    A calibration overrides the formulas, and then `weights` is all that does not grow with the window, `kv` all that
-    does, and `compute` what the formulas add for a larger batch than it was measured with.
+    Each GPU has a compute buffer of its own: those of the others, at most as large, are in `fixed`. A calibration
+    overrides the formulas, and then `weights` is all that does not grow with the window, `kv` all that does, and
+    `compute` what the formulas add for a larger batch than it was measured with.
     """
     fixed = _PER_GPU * setup.gpus
     if calibration is None:
         weights, kv = weight_bytes(facts, setup), kv_bytes(facts, num_ctx, setup)
-        return Footprint(weights, kv, compute_bytes(facts, num_ctx, setup), fixed, estimated=not facts.exact)
+        compute = compute_bytes(facts, num_ctx, setup)
+        return Footprint(weights, kv, compute, fixed + compute * max(0, setup.gpus - 1), estimated=not facts.exact)
     grown = round(calibration.per_token * _padded(min(num_ctx, facts.context_length)))
     then = setup._replace(ubatch=min(calibration.ubatch, ubatch_of(num_ctx, setup)))
     more = sum(part(facts, num_ctx, setup) - part(facts, num_ctx, then) for part in (kv_bytes, compute_bytes))

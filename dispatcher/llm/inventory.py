@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dispatcher.errors import InvalidInput
 from dispatcher.llm.address import Address
-from dispatcher.llm.catalogue import Catalogue
+from dispatcher.llm.catalogue import DEFAULT_TAG, Catalogue
 from dispatcher.llm.client import BadAnswer, NoSuchModel
 from dispatcher.llm.facts import ModelFacts, from_gguf, from_show
 from dispatcher.llm.llama_server import LlamaServer
 from dispatcher.llm.ollama import Ollama, Release, is_cloud, release
 from dispatcher.llm.transport import Limits
 from dispatcher.llm.words import count
-
-DEFAULT_TAG = ":latest"
 
 
 class Loaded(NamedTuple):
@@ -112,13 +111,19 @@ def find(models: list[Installed], name: str, server: Server) -> Installed:
     raise NoSuchModel(server=server.address.url, given=name)
 
 
+def held(models: Sequence[Loaded], model: Installed) -> Loaded | None:
+    """Return a model as it is in memory, under its name or another one of the same model; None if it is not."""
+    same = [each for each in models if each.name == model.name or (model.digest and each.digest == model.digest)]
+    return min(same, key=lambda each: each.name != model.name, default=None)
+
+
 def facts_of(server: Server, model: Installed, catalogue: Catalogue) -> ModelFacts:
     """Return a model's facts, from the catalogue if they are there.
 
     Raises what the server's client raises, and InvalidInput for facts that lack what is needed.
     """
     if model.digest and (known := catalogue.facts(model.digest)):
-        return known
+        return replace(known, name=model.name)  # it may have been met under another one
     if isinstance(server.client, LlamaServer):
         return from_gguf(file_of(server.client, server))
     facts = from_show(model.name, server.client.show(model.name), model.digest)

@@ -89,8 +89,18 @@ def _for_jinja(message: Message) -> dict[str, Any]:
     role = "system" if message.get("role") == "developer" else message.get("role")
     optional = ((key, message.get(key)) for key in ("reasoning_content", "name", "tool_call_id"))
     kept = {key: value for key, value in optional if value}
-    calls = [_call_for_jinja(call) for call in message.get("tool_calls") or ()]
+    calls = [_call_for_jinja(call) for call in calls_of(message)]
     return {"role": role, "content": content, **kept} | ({"tool_calls": calls} if calls else {})
+
+
+def calls_of(message: Message) -> Sequence[Mapping[str, Any]]:
+    """Return the calls in a message. Raises Unrenderable if they are none."""
+    calls = message.get("tool_calls") or ()
+    if not isinstance(calls, list | tuple) or not all(
+        isinstance(call, Mapping) and isinstance(call.get("function"), Mapping) for call in calls
+    ):
+        raise Unrenderable(problem="a message has calls without a function")
+    return calls
 
 
 def _call_for_jinja(call: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +108,7 @@ def _call_for_jinja(call: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Unrenderable(problem="a tool call has arguments that are no JSON") from None
     function = {"name": call["function"].get("name"), "arguments": _whole(arguments or {})}
     return {"type": "function", "function": function} | ({"id": call["id"]} if call.get("id") else {})
@@ -106,6 +116,8 @@ def _call_for_jinja(call: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tool_for_jinja(tool: Mapping[str, Any]) -> dict[str, Any]:
     function = tool.get("function") or {}
+    if not isinstance(function, Mapping):
+        raise Unrenderable(problem="a tool has a function that is none")
     named: dict[str, Any] = {
         key: function.get(key) or other for key, other in (("name", ""), ("description", ""), ("parameters", {}))
     }

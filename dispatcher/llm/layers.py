@@ -7,13 +7,16 @@ Ollama's engine from 0.30 on. Where a rule is not known, a layer counts as full 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from reprlib import repr as brief
+from typing import Literal, NamedTuple, get_args
 
 from dispatcher.errors import InvalidInput
 
 Kind = Literal["full", "sliding", "recurrent", "both", "none"]
 """Attention to everything or to a sliding window, a state of fixed size, full attention beside such a state, or
 nothing of its own, as where layers share what an earlier one keeps."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _MOST_LAYERS = 4096
 _MOST_HEADS = 1 << 16
@@ -109,7 +112,7 @@ class Keys:
 
     def _checked(self, key: str, value: object, least: int, most: int) -> int:
         if not isinstance(value, int | float) or not least <= value <= most or value != int(value):
-            problem = f"is {value!r:.60}, not a whole number from {least} to {most}"
+            problem = f"is {brief(value):.60}, not a whole number from {least} to {most}"
             raise self.wrong(f"{self.architecture}.{key}", problem)
         return int(value)
 

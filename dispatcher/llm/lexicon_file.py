@@ -23,6 +23,8 @@ _WRITTEN_AS_THEMSELVES = range(33, 127)
 
 def data(vocabulary: Vocabulary, stamp: int) -> bytes:
     """Return a vocabulary's file, built at `stamp` (seconds). Raises NotExact."""
+    if any("\0" in special.text for special in vocabulary.specials):
+        raise NotExact("the vocabulary has a special token with a NUL in it")
     symbols = _Symbols(vocabulary)
     slots, records = _table(symbols)
     flags = (
@@ -115,6 +117,8 @@ def _table(symbols: _Symbols) -> tuple[array[int], bytes]:
             at = (at + 1) & last
         slots[at] = place
         merges = symbols.merges.get(text, b"")
+        if len(merges) // MERGE.size > _LONGEST:
+            raise NotExact("the vocabulary has more than 65,535 merges to one text")
         record = pack(len(text), cost, len(merges) // MERGE.size, text in whole) + text + merges
         records.append(record)
         place += len(record)

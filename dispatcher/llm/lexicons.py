@@ -34,8 +34,13 @@ _LEFT_BEHIND = 3600
 def opened(digest: str, vocabulary: Callable[[], Vocabulary], folder: str) -> Lexicon:
     """Return the lexicon of the model with this digest, made from its `vocabulary` where there is none yet.
 
-    Raises NotExact, also when that is what the vocabulary once was found to be, and whatever `vocabulary` raises.
+    Without a digest it is made each time: many models may lack one. Raises NotExact, also when that is what the
+    vocabulary once was found to be, and whatever `vocabulary` raises.
     """
+    if not digest:
+        from dispatcher.llm import lexicon_file
+
+        return Lexicon(lexicon_file.data(vocabulary(), 0))
     path = os.path.join(folder, _name(digest))
     try:
         return _of_file(path)

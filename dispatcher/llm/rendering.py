@@ -18,7 +18,8 @@ from dispatcher.llm.gotemplate.gojson import json as go_json
 from dispatcher.llm.gotemplate.template import BETWEEN, Template, Turn
 from dispatcher.llm.gotemplate.unrenderable import Unrenderable
 from dispatcher.llm.gotemplate.values import Slice, Value
-from dispatcher.llm.jinja_rendering import Message, jinja_prompt
+from dispatcher.llm.jinja_rendering import Message, calls_of, jinja_prompt
+from dispatcher.llm.words import objects
 
 __all__ = ["jinja_prompt", "ollama_prompt"]
 
@@ -84,10 +85,9 @@ def _check(show: Mapping[str, Any], modelfile: str, messages: Sequence[Message])
 
 def _with_own(show: Mapping[str, Any], messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Return the messages after those of the Modelfile, its system prompt first unless they begin with one."""
-    own = show.get("messages")
     system = _told(show, "system")
     first = [{"role": "system", "content": system}] if system and api.role(messages[0]) != "system" else []
-    chat = [*first, *(own if isinstance(own, list) else ()), *messages]
+    chat = [*first, *objects(show.get("messages")), *messages]
     return [dict(message) | {"role": api.role(message), "content": api.content(message)} for message in chat]
 
 
@@ -189,7 +189,7 @@ def _merged(chat: Sequence[Message]) -> list[dict[str, Any]]:
 
 def _as_openai(message: Message) -> dict[str, Any]:
     """Return a message as Ollama gives it to llama-server: without thoughts."""
-    calls = [{"id": call.get("id") or "", "function": call["function"]} for call in message.get("tool_calls") or ()]
+    calls = [{"id": call.get("id") or "", "function": call["function"]} for call in calls_of(message)]
     named = {"name": message.get("tool_name"), "tool_call_id": message.get("tool_call_id"), "tool_calls": calls}
     kept = {key: value for key, value in named.items() if value}
     return {"role": message["role"], "content": message["content"], **kept}

@@ -16,6 +16,15 @@ _PER_MESSAGE = 8
 _MOST_PER_MESSAGE = 64
 _AROUND = 16
 
+_ENDS = 2
+"""Tokens that may stand around a prompt, BOS and EOS, for which a text's bound has no room."""
+
+_MOST_FOR_TOOLS = 512
+"""What templates say about tools in general; the longest that is known (qwen3-coder's) takes some 300."""
+
+_PER_IMAGE, _MOST_PER_IMAGE = 1024, 16_384
+"""The most is what the largest image comes to for the models with the finest view (Qwen2.5-VL)."""
+
 
 class Count(NamedTuple):
     """A count, what made it, and a number that the model's own count will not exceed.
@@ -52,7 +61,8 @@ class Basis(NamedTuple):
     """What counts for a model rest on.
 
     `exact` is None where there is no vocabulary, `by` names it where there is; it is `doubted` once a server has counted
-    otherwise; `why` says why in both cases. `ratios` are those learnt for the model, by kind of text.
+    otherwise; `why` says why in both cases. `ratios` are those learnt for the model, by kind of text. `system` is the
+    Modelfile's, which goes before messages that do not begin with one, `own` are its messages, before all others.
     """
 
     exact: Exact | None = None
@@ -60,6 +70,8 @@ class Basis(NamedTuple):
     why: str = ""
     doubted: bool = False
     ratios: Mapping[str, Any] = {}
+    system: str = ""
+    own: Sequence[Message] = ()
 
 
 class Tokens:
@@ -75,15 +87,20 @@ class Tokens:
 
     def chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> Count:
         """Return the tokens of the prompt that is made of messages: what the server will tell as `prompt_eval_count`."""
-        prompt = self._render(messages, tools)
+        prompt = None if any(message.get("images") for message in messages) else self._render(messages, tools)
         if prompt is None:
             return self._unrendered(messages, tools)
-        return self._estimated(prompt) if self._exact is None else self._counted(self._exact, prompt, rendered=True)
+        found = self._estimated(prompt) if self._exact is None else self._counted(self._exact, prompt, rendered=True)
+        return found if found.label == "exact" else found._replace(bound=found.bound + _ENDS)
 
-    def learn(self, messages: Sequence[Message], told: int) -> dict[str, Any]:
-        """Return the ratios that change now that a server has counted `told` tokens of a chat."""
-        prompt = self._render(messages, ())
-        text = prompt if prompt is not None else "\n".join(_texts(messages, ()))
+    def learn(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], told: int) -> dict[str, Any]:
+        """Return the ratios that change now that a server has counted `told` tokens of a chat; images teach nothing."""
+        if any(message.get("images") for message in messages):
+            return {}
+        text = self._render(messages, tools)
+        if text is None:
+            shown = self._with_own(messages)
+            text = "\n".join((*_spoken(shown), *map(_compact, _written(shown, tools))))
         try:
             return estimate.learn(self.basis.ratios, text, told, estimate.reference())
         except (ImportError, OSError):
@@ -101,17 +118,58 @@ class Tokens:
 
     def _unrendered(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Count:
         """Count the parts of a chat, and around them what templates usually put there."""
-        parts = [self.count(text) for text in _texts(messages, tools)]
-        tokens = sum(part.tokens for part in parts) + _PER_MESSAGE * len(messages) + _AROUND
-        most = sum(part.bound for part in parts) + _MOST_PER_MESSAGE * (len(messages) + 1)
+        shown = self._with_own(messages)
+        spoken = [self.count(text) for text in _spoken(shown)]
+        written = _written(shown, tools)
+        parts = [*spoken, *(self.count(_compact(each)) for each in written)]
+        images = sum(map(_images, shown))
+        tokens = sum(part.tokens for part in parts) + _PER_MESSAGE * len(shown) + _AROUND + _PER_IMAGE * images
+        most = sum(part.bound for part in spoken) + sum(map(_longest, written))
+        most += _MOST_PER_MESSAGE * (len(shown) + 1) + _MOST_FOR_TOOLS * bool(tools) + _MOST_PER_IMAGE * images
         by = parts[0].by if parts else self._by
-        return Count(tokens, "estimated", f"{by}; the chat template is not known", most)
+        why = "images are a guess" if images else "the chat template is not known"
+        return Count(tokens, "estimated", f"{by}; {why}", most)
+
+    def _with_own(self, messages: Sequence[Message]) -> list[Message]:
+        """Return the messages with those that the server puts before them."""
+        begins = bool(messages) and str(messages[0].get("role")).lower() == "system"
+        system = [{"role": "system", "content": self.basis.system}] if self.basis.system and not begins else []
+        return [*system, *self.basis.own, *messages]
 
 
-def _texts(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return all that a template may write out."""
-    import orjson
+def _spoken(messages: Sequence[Message]) -> list[str]:
+    """Return the contents that a template writes out as they are."""
+    texts = [str(message.get("content") or "") for message in messages if message.get("role") != "tool"]
+    return [text for text in texts if text]
 
-    texts = [str(message.get("content") or "") for message in messages]
-    calls = [call for message in messages for call in message.get("tool_calls") or ()]
-    return [text for text in (*texts, *(orjson.dumps(each).decode() for each in (*calls, *tools))) if text]
+
+def _written(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return what a template may write as JSON or in another form of its own: calls, names, results, tools."""
+    rest = [
+        {
+            key: value
+            for key, value in message.items()
+            if value and key not in ("role", "images") and (key != "content" or message.get("role") == "tool")
+        }
+        for message in messages
+    ]
+    return [each for each in (*rest, *tools) if each]
+
+
+def _images(message: Message) -> int:
+    images = message.get("images")
+    return len(images) if isinstance(images, list | tuple) else int(bool(images))
+
+
+def _compact(given: Mapping[str, Any]) -> str:
+    import json
+
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+
+
+def _longest(given: Mapping[str, Any]) -> int:
+    """Return the bytes of the longest usual form: indented, escaped beyond ASCII, and where HTML would be disturbed."""
+    import json
+
+    text = json.dumps(given, indent=4)
+    return len(text) + 5 * sum(map(text.count, "<>&"))

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dispatcher.errors import InvalidInput
 from dispatcher.llm import gguf, lexicons
-from dispatcher.llm.catalogue import Catalogue, NotKept
+from dispatcher.llm.catalogue import TRUST, Catalogue, NotKept
 from dispatcher.llm.client import BadAnswer
 from dispatcher.llm.counting import Counter
 from dispatcher.llm.inventory import Installed, Server, file_of
@@ -21,9 +22,10 @@ from dispatcher.llm.llama_server import LlamaServer
 from dispatcher.llm.ollama import release
 from dispatcher.llm.tokens import Basis, Message, Render, Tokens
 from dispatcher.llm.vocabulary import Vocabulary, of_metadata
+from dispatcher.llm.words import objects
 
-PROMPT, RATIOS, TRUST = "prompt", "ratios", "trust"
-"""Sections of the catalogue: what rendering needs, ratios by kind of text, servers that have counted otherwise."""
+PROMPT, RATIOS = "prompt", "ratios"
+"""Sections of the catalogue: what rendering needs, ratios by kind of text."""
 
 _SHOWN = ("template", "system", "modelfile", "messages", "details", "capabilities", "remote_host")
 """What /api/show tells that shows in a prompt."""
@@ -70,10 +72,11 @@ class Source:
             adds_bos = self.vocabulary.ends > adds_eos
         except NotExact:
             adds_bos = bool(info.get(f"{_OWN}add_bos_token"))
-        tokens = info.get(f"{_OWN}tokens") or []
+        told = info.get(f"{_OWN}tokens")
+        tokens = told if isinstance(told, list) else []
         numbers = (info.get(f"{_OWN}{name}_token_id") for name in ("bos", "eos"))
         texts = [tokens[n] if isinstance(n, int) and 0 <= n < len(tokens) else "" for n in numbers]
-        return [*texts, adds_bos, adds_eos]
+        return [*(text if isinstance(text, str) else "" for text in texts), adds_bos, adds_eos]
 
 
 def of_server(server: Server, model: Installed, kept: Kept) -> Tokens:
@@ -90,9 +93,7 @@ def of_server(server: Server, model: Installed, kept: Kept) -> Tokens:
         info = shown.get("model_info")
         return info if isinstance(info, dict) else {}, {name: shown[name] for name in _SHOWN if name in shown}
 
-    if kept.catalogue.section(model.digest, PROMPT).get("version") != server.version:
-        kept.catalogue.keep(model.digest, PROMPT, {"version": server.version})
-    return _of_ollama(Source(model.name, model.digest, tell), kept)
+    return _of_ollama(Source(model.name, model.digest, tell), kept, server.version)
 
 
 def at_hand(name: str, kept: Kept) -> Tokens | None:
@@ -111,7 +112,7 @@ def at_hand(name: str, kept: Kept) -> Tokens | None:
 def of_file(path: Path, kept: Kept) -> Tokens:
     """Return what counts for the model in a `.gguf` file. Raises InvalidInput for a file that is none."""
     source = _file(path)
-    prompt = _prompt(source, kept)
+    prompt = _prompt(source, kept, None)
 
     def render(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str | None:
         from dispatcher.llm.engine import Ends, Engine
@@ -119,8 +120,9 @@ def of_file(path: Path, kept: Kept) -> Tokens:
         from dispatcher.llm.jinja_rendering import jinja_prompt
 
         try:
-            return jinja_prompt(prompt["shown"]["template"], messages, tools, Engine(ends=Ends(*prompt["ends"])))
-        except Unrenderable:
+            template = str(prompt["shown"].get("template", ""))
+            return jinja_prompt(template, messages, tools, Engine(ends=Ends(*prompt["ends"])))
+        except (Unrenderable, RecursionError):
             return None
 
     return _tokens(source, kept, render, "")
@@ -136,9 +138,10 @@ def contradict(kept: Kept, digest: str, version: str, expected: int, told: int) 
     kept.catalogue.keep(digest, TRUST, {version: {"expected": expected, "told": told}})
 
 
-def _of_ollama(source: Source, kept: Kept) -> Tokens:
-    prompt = _prompt(source, kept)
-    version = str(prompt.get("version", ""))
+def _of_ollama(source: Source, kept: Kept, asked: str | None = None) -> Tokens:
+    """Return what counts for a model of Ollama's; `asked` is the version of the server that can be asked, if one can."""
+    prompt = _prompt(source, kept, asked)
+    version = str(prompt["version"])
 
     def render(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str | None:
         from dispatcher.llm.engine import Ends, Engine
@@ -148,10 +151,10 @@ def _of_ollama(source: Source, kept: Kept) -> Tokens:
         engine = Engine(release(version).number, Ends(*prompt["ends"]))
         try:
             return ollama_prompt(prompt["shown"], messages, tools, engine=engine)
-        except Unrenderable:
+        except (Unrenderable, RecursionError):
             return None
 
-    return _tokens(source, kept, render, version)
+    return _tokens(source, kept, render, version, prompt["shown"])
 
 
 def _of_llama_server(server: Server, client: LlamaServer, kept: Kept) -> Tokens:
@@ -190,22 +193,38 @@ def _file(path: Path) -> Source:
     return Source(path.name, gguf.digest(path, header), tell)
 
 
-def _prompt(source: Source, kept: Kept) -> dict[str, Any]:
-    """Return what rendering needs, asked for if it is not kept."""
+def _prompt(source: Source, kept: Kept, version: str | None) -> dict[str, Any]:
+    """Return what rendering needs, asked for if it is not kept, or was told by a server of another version.
+
+    A newer server tells more of the same model, such as that it has a renderer of its own for it.
+    """
     prompt = kept.catalogue.section(source.digest, PROMPT)
-    if "ends" not in prompt:
-        prompt |= source.prompt()
+    if not _is_prompt(prompt) or version not in (None, prompt["version"]):
+        prompt = {**source.prompt(), "version": version or ""}
         kept.catalogue.keep(source.digest, PROMPT, prompt)
     return prompt
 
 
-def _tokens(source: Source, kept: Kept, render: Render, version: str) -> Tokens:
+def _is_prompt(kept: Mapping[str, Any]) -> bool:
+    ends = kept.get("ends")
+    kinds = [type(each) for each in ends] if isinstance(ends, list) else []
+    return (
+        kinds == [str, str, bool, bool] and isinstance(kept.get("shown"), dict) and isinstance(kept.get("version"), str)
+    )
+
+
+def _tokens(
+    source: Source, kept: Kept, render: Render, version: str, shown: Mapping[str, Any] = MappingProxyType({})
+) -> Tokens:
     ratios = kept.catalogue.section(source.digest, RATIOS)
+    system = shown.get("system")
+    basis = Basis(ratios=ratios, system=system if isinstance(system, str) else "", own=objects(shown.get("messages")))
     try:
         lexicon = lexicons.opened(source.digest, lambda: source.vocabulary, kept.folder)
     except NotExact as error:
-        return Tokens(Basis(why=str(error), ratios=ratios), render)
+        return Tokens(basis._replace(why=str(error)), render)
     by = f"the vocabulary of {source.name} ({lexicon.kind})"
     doubt = kept.catalogue.section(source.digest, TRUST).get(version)
-    why = f"the server counted {doubt['told']} tokens where these were {doubt['expected']}" if doubt else ""
-    return Tokens(Basis(Counter(lexicon), by, why, bool(doubt), ratios), render)
+    told = doubt if isinstance(doubt, dict) else {}
+    why = f"the server counted {told.get('told')} tokens where these were {told.get('expected')}" if doubt else ""
+    return Tokens(basis._replace(exact=Counter(lexicon), by=by, why=why, doubted=bool(doubt)), render)

@@ -76,12 +76,13 @@ def test_a_model_s_facts_come_back_as_they_were(tmp_path: Path) -> None:
     assert catalogue.facts("other") is None
 
 
-@pytest.mark.parametrize("digest", ["../../etc/passwd", "sha256:../x", "a" * 1000, "", "\ud800"])
+@pytest.mark.parametrize("digest", ["../../etc/passwd", "sha256:../x", "a" * 1000, "names", "\ud800"])
 def test_a_digest_leads_nowhere_else(tmp_path: Path, digest: str) -> None:
     catalogue = Catalogue(str(tmp_path / "cache"))
     assert catalogue.keep(digest, "ratios", {"source": {"ratio": 1.5, "prompts": 1}})
     assert catalogue.section(digest, "ratios") == {"source": {"ratio": 1.5, "prompts": 1}}
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    assert not list(tmp_path.rglob("names.json")), "what names stand for has a file of its own"
 
 
 def test_a_calibration_holds_for_its_server_and_machine_alone(tmp_path: Path) -> None:
@@ -100,3 +101,59 @@ def test_names_are_remembered_up_to_a_number(tmp_path: Path) -> None:
         catalogue.keep_digest(f"m{n}", f"{n:x}")
     catalogue.keep_digest("none", "")
     assert (catalogue.digest("m0"), catalogue.digest("m509"), catalogue.digest("none")) == (None, "1fd", None)
+
+
+def test_a_name_is_known_with_its_tag_and_without(tmp_path: Path) -> None:
+    catalogue = Catalogue(str(tmp_path))
+    catalogue.keep_digest("host:11434/some/model", "ab")
+    assert catalogue.digest("host:11434/some/model:latest") == "ab"
+    catalogue.keep_digest("host:11434/some/model:latest", "cd")
+    assert catalogue.digest("host:11434/some/model") == "cd"
+    assert catalogue.digest("host:11434/some/model:8b") is None
+
+
+def test_models_without_a_digest_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    catalogue = Catalogue(str(tmp_path))
+    assert not catalogue.keep("", "ratios", {"source": {}})
+    assert not catalogue.keep_calibration(Place("", "0.33.1", ()), Calibration(1.0, 10**9, 512), "f16")
+    assert catalogue.section("", "ratios") == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["\udcff", 1 << 70, "x" * user_cache.MAX_BYTES])
+def test_what_cannot_be_read_again_is_not_kept(tmp_path: Path, text: object) -> None:
+    path = str(tmp_path / "facts.json")
+    assert user_cache.change(path, lambda facts: facts.update(a=1))
+    assert not user_cache.change(path, lambda facts: facts.update(b=text))
+    assert user_cache.read(path) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("context_length", "many"), ("context_length", -1), ("context_length", True), ("embedding_length", 0),
+        ("name", 5), ("layers", []), ("layers", [["sideways", 1, 1, 1]]), ("layers", [["full", 1, None, 1]]),
+        ("layers", 5), ("state", [0]), ("weights", 1.5), ("bits", "4"), ("capabilities", [[]]), ("exact", None),
+        ("more", 1), ("version", 1),
+    ],
+)  # fmt: skip
+def test_facts_that_somebody_has_changed_are_not_known(tmp_path: Path, key: str, value: object) -> None:
+    catalogue = Catalogue(str(tmp_path))
+    catalogue.keep_facts(FACTS)
+    catalogue.keep(FACTS.digest, "facts", {key: value})
+    assert catalogue.facts(FACTS.digest) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("per_token", "inf"), ("per_token", "nan"), ("per_token", -1), ("fixed", -1), ("fixed", "inf"), ("ubatch", 0),
+     ("kv_type", "f64"), ("kv_type", [])],
+)  # fmt: skip
+def test_a_measurement_that_cannot_be_is_none(tmp_path: Path, key: str, value: object) -> None:
+    catalogue = Catalogue(str(tmp_path))
+    here = Place("ab", "0.33.1", ())
+    sound = {"per_token": 1.0, "fixed": 10**9, "ubatch": 512, "kv_type": "f16"}
+    catalogue.keep("ab", "calibrations", {here.key: sound})
+    assert catalogue.calibration(here) is not None
+    catalogue.keep("ab", "calibrations", {here.key: sound | {key: value}})
+    assert catalogue.calibration(here) is None

@@ -175,3 +175,12 @@ def test_whatever_is_given_is_an_address_near_by_or_one_line_of_error(given: str
     ]
     assert all(ip.is_loopback or ip.is_private for ip in ips)
     assert parse(found.url, resolve=known) == found
+
+
+def test_an_address_of_one_s_own_is_this_machine_though_it_is_not_loopback() -> None:
+    """127.0.0.2 stands for one of a network card's: what matters is that one can listen there."""
+    here, there = parse("127.0.0.2")._replace(loopback=False), parse("192.0.2.1", allow_remote=True)
+    assert address.is_here(here)
+    assert address.is_here(parse("localhost"))
+    assert not address.is_here(there)
+    assert not address.is_here(there._replace(host="no-such-host.invalid"))

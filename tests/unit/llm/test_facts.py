@@ -283,3 +283,29 @@ def test_a_file_without_a_key_is_refused_by_name_and_key(tmp_path: Path) -> None
         facts.from_gguf(
             model_file(tmp_path / "m.gguf", {"general.architecture": "llama", "llama.embedding_length": 64})
         )
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        {"name": "x", "type": "F32", "shape": [1 << 47, 1 << 47]},
+        {"name": "x", "type": "F32", "shape": [1] * 5},
+        {"name": None, "type": "F32", "shape": [1]},
+        {"name": "x", "type": {}, "shape": [1]},
+    ],
+)
+def test_tensors_that_cannot_be_are_refused(tensor: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput, match=r"^model: (key tensors|says that it has more)"):
+        read("llama", {"tensors": [tensor]})
+
+
+def test_what_is_nested_too_deeply_is_refused_as_anything_absurd() -> None:
+    deep: list[object] = []
+    for _ in range(1000):
+        deep = [deep]
+    for answer, named in (
+        (show(block_count=deep), "block_count"),
+        (show(answer={"tensors": [{"name": deep}]}), "tensors"),
+    ):
+        with pytest.raises(InvalidInput, match=named):
+            facts.from_show("model", answer)

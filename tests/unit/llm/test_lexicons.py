@@ -177,7 +177,7 @@ def test_on_a_full_disk_it_is_counted_in_memory(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "digest", ["", "../../x", "a/b", "..", ".hidden", "UPPER", "a\0b", "\u00e9", "x" * 300, "sha256:\ud800", "a\nb"]
+    "digest", ["../../x", "a/b", "..", ".hidden", "UPPER", "a\0b", "\u00e9", "x" * 300, "sha256:\ud800", "a\nb"]
 )
 def test_a_digest_is_only_a_name_if_it_may_be_one(folder: Path, digest: str) -> None:
     fetch = Fetch()
@@ -233,3 +233,11 @@ def test_a_count_from_disk_imports_little(folder: Path) -> None:
     assert [name for name in loaded if name.startswith("dispatcher.llm.")] == [
         f"dispatcher.llm.{name}" for name in ("merging", "lexicon", "lexicons", "pretokens", "counting")
     ]
+
+
+def test_without_a_digest_nothing_is_kept_for_another_model_to_find(folder: Path) -> None:
+    fetch = Fetch()
+    assert counted(folder, fetch, "") == counted(folder, fetch, "") == EXPECTED
+    assert fetch.times == 2
+    assert lexicons.at_hand("", str(folder)) is None
+    assert not folder.exists()

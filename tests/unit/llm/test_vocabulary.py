@@ -113,3 +113,18 @@ def test_harmonys_end_of_a_message_is_no_control_token() -> None:
 def test_what_goes_around_a_prompt_and_before_a_text(info: dict[str, Any], ends: int, prefix: bool) -> None:
     found = of_metadata(info)
     assert (found.ends, found.prefix) == (ends, prefix)
+
+
+def test_more_merges_than_a_record_has_room_for_are_not_exact() -> None:
+    info = slow.in_bytes()
+    merges = [*info[f"{OWN}merges"], *[info[f"{OWN}merges"][0]] * 70_000]
+    with pytest.raises(NotExact, match="more than 65,535 merges"):
+        lexicon_file.data(of_metadata(changed(info, merges=merges)), 0)
+
+
+@pytest.mark.parametrize("special", ["\0", "a\0b"])
+def test_a_special_token_that_the_file_cannot_hold_is_not_exact(special: str) -> None:
+    info = slow.in_bytes()
+    more = {"tokens": [*info[f"{OWN}tokens"], special], "token_type": [*info[f"{OWN}token_type"], 4]}
+    with pytest.raises(NotExact, match="NUL"):
+        lexicon_file.data(of_metadata(changed(info, **more)), 0)
