@@ -93,14 +93,19 @@ def _set(target: int | None, session: str, model: str | None, *, json: bool) -> 
     if not windows.set_by_hand(log, "context", target):
         render.note("it was so already")
     if here.model.facts is None:
-        render.note(f"{here.model.problem}; the next request decides")
-        said = "left to the settings" if target is None else f"set by hand to {target:,} tokens"
+        render.note(here.model.problem)
+        said = (
+            "left to the settings"
+            if target is None
+            else f"set by hand to {target:,} tokens, as far as the model allows"
+        )
         render.json({"session": session, "target": target}) if json else render.line(f"{session}: window {said}")
         return
     _tell_what_is_not_known(here)
     before = windows.kept(log.events())
     window = windows.next_window(before, here, 0, composition.now().iso)
     windows.remember(log, "context", window)
+    before = windows.kept(log.events())
     render.json(_json(session, window, before, here, 0)) if json else _print(session, window, before, here, 0)
 
 
@@ -132,13 +137,17 @@ def _print(session: str, window: Window, before: windows.Kept, here: Situation, 
         render.line(f"limited by {_LIMITS[window.limited_by]}")
     if window.num_ctx:
         guard = _guard(window, tokens)
-        words = f"a prompt may have {guard.capacity:,} tokens, and {guard.safe_limit():,} without being compressed"
-        used = f"; {tokens:,} are {100 * guard.use:.0f} %" if tokens else ""
-        render.line(f"{words}{used}; {guard.reserve:,} are kept for the answer")
+        rest = f"{guard.reserve:,} are kept for the answer; above {guard.safe_limit():,} it is time to compress"
+        render.line(f"room for a prompt of {guard.capacity:,} tokens: {rest}")
+        if tokens > guard.capacity:
+            render.line(f"{tokens:,} tokens do not fit")
+        elif tokens:
+            render.line(f"{tokens:,} tokens fill {100 * guard.use:.0f} % of that room")
     if here.memory is not None:
         cache = here.machine.cache
         render.line(f"memory holds {here.memory:,} tokens (KV cache {cache.type}, {cache.why})")
-    for entry in window.history:
+    kept = before.before(window.model)
+    for entry in kept.history if kept else ():
         sizes = f"{_size(entry.before)} to {_size(entry.after)}"
         render.line(f"  {entry.at[:19]}Z  {entry.reason}  {sizes}  {entry.model}  at {entry.use:,} tokens")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -13,7 +13,7 @@ from dispatcher.cli import composition, render, streams
 from dispatcher.cli.options import Json, ModelName
 from dispatcher.dispatch import counting
 from dispatcher.dispatch.counting import Checked, Conversation
-from dispatcher.errors import ExitCode, InvalidInput
+from dispatcher.errors import DispatcherError, ExitCode, InvalidInput
 from dispatcher.llm.tokens import Count, Tokens
 from dispatcher.text import well_formed
 
@@ -64,28 +64,47 @@ def tokens_command(
     texts = [_text(file, is_chat=chat) for file in files]
     if check:
         asking, at = composition.asking(settings), composition.now().iso
-        checked = [counting.check(asking, name, text.chat, kept, at) for text in texts]
-        counts, parts = [each.ours for each in checked], []
+        checked, failed = _checked(texts, lambda text: counting.check(asking, name, text.chat, kept, at))
+        texts, counts, parts = texts[: len(checked)], [each.ours for each in checked], []
     else:
         tokens = (
             counting.tokens_in(gguf, kept) if gguf else counting.tokens_of(composition.asking(settings), name, kept)
         )
         counts = [_counted(tokens, text, is_chat=chat, limit=limit) for text in texts]
         parts = [_messages(tokens, text) for text in texts] if chat else []
-        checked = []
+        checked, failed = [], None
         if tokens.basis.why:
             render.note(f"not exact: {tokens.basis.why}")
-    _print(texts, counts, parts, checked, json=json)
-    if limit is not None and (
-        over := [text.name for text, count in zip(texts, counts, strict=True) if not count.fits(limit)]
-    ):
-        render.note(f"more than {limit:,} tokens, or not surely fewer: {', '.join(over)}")
+    if checked or failed is None:
+        _print(texts, counts, parts, checked, json=json)
+    if failed is not None:
+        raise failed
+    over = [
+        (text, count) for text, count in zip(texts, counts, strict=True) if limit is not None and not count.fits(limit)
+    ]
+    for text, count in over:
+        words = "more than" if count.label == "exact" else "not surely within"
+        render.note(f"{text.name}: {words} {limit:,} tokens")
+    if over:
         raise typer.Exit(ExitCode.REFUSED)
 
 
 def _counted(tokens: Tokens, text: Text, *, is_chat: bool, limit: int | None) -> Count:
     count = tokens.chat(*text.chat) if is_chat else tokens.count(text.text)
     return count if limit is None else count.against(limit)
+
+
+def _checked(texts: list[Text], check: Callable[[Text], Checked]) -> tuple[list[Checked], DispatcherError | None]:
+    """Check texts up to the first that cannot be; return what came of those before it, and the error."""
+    done: list[Checked] = []
+    for text in texts:
+        try:
+            done.append(check(text))
+        except DispatcherError as error:
+            if len(texts) > 1:
+                render.note(f"stopped at {text.name}")
+            return done, error
+    return done, None
 
 
 def _messages(tokens: Tokens, text: Text) -> list[int]:
@@ -174,11 +193,20 @@ def _said(checked: Checked) -> str:
         return f"the server counts {checked.told:,}{where}: ours is an estimate from now on"
     if checked.ours.label == "exact":
         return f"the server counts {checked.told:,}{where}, the same"
-    return f"the server counts {checked.told:,}{where}" + (
-        "; the ratio for such texts was corrected" if checked.learnt else ""
-    )
+    if not checked.surely_whole:
+        return (
+            f"the server counts {checked.told:,}{where}, which may not have held all of it: nothing is learnt from that"
+        )
+    learnt = "; the ratio for such texts was corrected" if checked.learnt else ""
+    return f"the server counts {checked.told:,}{where}{learnt}"
 
 
 def _check_json(checked: Checked) -> Mapping[str, Any]:
     told = checked.told or None
-    return {"told": told, "window": checked.window, "differs": checked.differs, "learnt": checked.learnt}
+    return {
+        "told": told,
+        "window": checked.window,
+        "differs": checked.differs,
+        "learnt": checked.learnt,
+        "surely_whole": checked.surely_whole,
+    }

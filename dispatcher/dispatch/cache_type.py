@@ -34,9 +34,9 @@ def told(settings: Settings, environ: Mapping[str, str]) -> CacheType | None:
     """
     setting = settings.value(SETTING)
     if (given := _named(setting.value)) is not None and setting.source != "default":
-        return CacheType(given, setting.source)
+        return CacheType(given, f"as {setting.source} says")
     if (given := _named(environ.get(SERVERS_VARIABLE, ""))) is not None:
-        return CacheType(given, SERVERS_VARIABLE)
+        return CacheType(given, f"as {SERVERS_VARIABLE} says")
     return None
 
 

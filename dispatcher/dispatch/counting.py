@@ -13,7 +13,6 @@ from dispatcher.dispatch.machine import Asking, Situation, look_at
 from dispatcher.errors import DispatcherError
 from dispatcher.llm import inventory, vocabularies
 from dispatcher.llm.client import Answer, Chat, NoSuchModel, OutOfMemory, chat_in_memory
-from dispatcher.llm.inventory import Server
 from dispatcher.llm.tokens import Count, Message, Tokens
 from dispatcher.llm.vocabularies import RATIOS, Kept
 
@@ -32,14 +31,15 @@ class Checked(NamedTuple):
     """A server's own count of a chat beside ours, and the window that it was asked in.
 
     `differs`: ours was taken for exact, and was not; from now on it is an estimate. `learnt`: the ratio of a kind of text
-    was corrected.
+    was corrected. `surely_whole` is False for an estimated prompt that the window may not have held.
     """
 
     ours: Count
     told: int
     window: int | None
-    differs: bool
-    learnt: bool
+    differs: bool = False
+    learnt: bool = False
+    surely_whole: bool = True
 
 
 def tokens_of(asking: Asking, name: str, kept: Kept) -> Tokens:
@@ -77,12 +77,7 @@ def check(asking: Asking, name: str, chat: Conversation, kept: Kept, at: str) ->
     window = windows.next_window(before, here, ours.tokens, at)
     answer = _asked(here, chat, ours, window)
     told = answer.prompt_tokens if answer.prompt_whole else 0
-    return _compared(here, chat, kept, tokens, Checked(ours, told, answer.num_ctx, differs=False, learnt=False))
-
-
-def _is_read_whole(server: Server, checked: Checked) -> bool:
-    """Tell whether a server that was sent an estimated prompt has surely read all of it: older ones cut and say nothing."""
-    return server.release is None or server.release.can_refuse or checked.ours.bound < (checked.window or 0)
+    return _compared(here, chat, kept, tokens, Checked(ours, told, answer.num_ctx))
 
 
 def _asked(here: Situation, chat: Conversation, ours: Count, window: Window) -> Answer:
@@ -118,8 +113,10 @@ def _compared(here: Situation, chat: Conversation, kept: Kept, tokens: Tokens, c
     if checked.ours.label == "exact" and told != checked.ours.tokens:
         vocabularies.contradict(kept, digest, here.machine.server.version, checked.ours.tokens, told)
         return checked._replace(differs=True)
-    if tokens.basis.exact or not _is_read_whole(here.machine.server, checked):
+    if tokens.basis.exact or checked.ours.label == "exact":
         return checked
+    if checked.ours.bound >= (checked.window or 0):
+        return checked._replace(surely_whole=False)  # a server that cuts and tells nobody would teach nonsense
     if changed := tokens.learn(chat.messages, chat.tools, told):
         kept.catalogue.keep(digest, RATIOS, changed)
     return checked._replace(learnt=bool(changed))

@@ -11,13 +11,13 @@ from dispatcher.context.window import decide
 from dispatcher.context.window_state import Asked, Profile, Sizes, Window
 from dispatcher.dispatch import cache_type
 from dispatcher.dispatch.cache_type import CacheType
-from dispatcher.errors import DispatcherError
+from dispatcher.errors import DispatcherError, InvalidInput
 from dispatcher.hardware.device import Device, Hardware
 from dispatcher.hardware.probe import probe
 from dispatcher.llm import inventory
 from dispatcher.llm.address import Address, is_here
 from dispatcher.llm.catalogue import Catalogue, Place
-from dispatcher.llm.client import NoSuchModel, ServerBusy, ServerGone
+from dispatcher.llm.client import BadAnswer, CloudModel, NoSuchModel, ServerBusy, ServerGone
 from dispatcher.llm.facts import ModelFacts
 from dispatcher.llm.footprint import KV_TYPES, UPSTREAM, Footprint, KvType, Setup, footprint
 from dispatcher.llm.inventory import Installed, Loaded, Server
@@ -27,9 +27,9 @@ MIB = 1 << 20
 
 
 class Model(NamedTuple):
-    """An installed model and the largest window for each type of cache; without facts `problem` says why.
+    """An installed model and the largest window for each type of cache; `problem` says what is not known and why.
 
-    `window` is what would be asked for now, `takes` what the model has then.
+    Without facts `error` is to be raised where they are needed. `window` is what would be asked for now, `takes` what the model has then.
     """
 
     model: Installed
@@ -40,6 +40,7 @@ class Model(NamedTuple):
     window: Window | None = None
     takes: Footprint | None = None
     problem: str = ""
+    error: DispatcherError | None = None
 
 
 class Machine(NamedTuple):
@@ -105,7 +106,9 @@ def look_at(asking: Asking, name: str) -> Situation:
         return Situation(asking.settings, machine, machine.models[0])
     digest = asking.catalogue.digest(name) or ""
     facts = asking.catalogue.facts(digest) if digest else None
-    known = Model(Installed(name, digest), None, facts, problem="" if facts else str(machine.problem))
+    known = Model(Installed(name, digest), None, facts)
+    if facts is None:
+        known = known._replace(problem=str(machine.problem), error=machine.problem)
     return Situation(asking.settings, machine, known)
 
 
@@ -176,18 +179,24 @@ def _known(asking: Asking, server: Server, models: Sequence[Installed], loaded: 
         known = Model(model, inventory.held(loaded, model))
         try:
             if model.remote:
-                found.append(known._replace(problem="runs in Ollama's cloud, not on this machine"))
+                problem = "runs in Ollama's cloud, not on this machine"
+                found.append(known._replace(problem=problem, error=CloudModel(given=model.name)))
                 continue
             if gone is not None and asking.catalogue.facts(model.digest) is None:
                 raise gone
             facts = inventory.facts_of(server, model, asking.catalogue)
         except DispatcherError as error:
             gone = error if isinstance(error, ServerGone | ServerBusy) else gone
-            found.append(known._replace(problem=str(error)))
+            found.append(known._replace(problem=str(error), error=_of_server(error, server)))
         else:
             asking.catalogue.keep_digest(model.name, facts.digest)
             found.append(known._replace(facts=facts))
     return found
+
+
+def _of_server(error: DispatcherError, server: Server) -> DispatcherError:
+    """Return an error about what a server tells as one of the server, not of what a person has typed."""
+    return BadAnswer(server=server.address.url, problem=str(error)) if isinstance(error, InvalidInput) else error
 
 
 def _fitted(asking: Asking, machine: Machine, model: Model) -> Model:

@@ -52,7 +52,7 @@ def next_window(before: Kept, here: Situation, use: int, at: str) -> Window:
     """
     facts, model = here.model.facts, here.model
     if facts is None:
-        raise here.machine.problem or InvalidInput(what=model.model.name, problem=model.problem)
+        raise model.error or InvalidInput(what=model.model.name, problem=model.problem)
     question = asked(here.settings, facts, here.memory, model.loaded, use)
     question = question._replace(model=model.model.name, at=at)
     if before.target is not None:

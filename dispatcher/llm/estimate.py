@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
+from dispatcher.text import count as counted
+
 MARGIN = 1.25
 """By how much an estimate is raised."""
 
@@ -78,7 +80,7 @@ def estimate(text: str, ratios: Mapping[str, Any], reference: Callable[[], Calla
     kind = kind_of(text)
     learnt = _learnt(ratios.get(kind))
     tokens = round(count(text) * (learnt.ratio if learnt else 1.0) * MARGIN)
-    how = f" x {learnt.ratio:.2f}, learnt from {learnt.prompts} prompts of {kind}" if learnt else ""
+    how = f" x {learnt.ratio:.2f}, learnt from {counted(learnt.prompts, 'prompt')} of {kind}" if learnt else ""
     return Estimate(tokens, f"tiktoken's {_NAME}{how}, + 25 %")
 
 

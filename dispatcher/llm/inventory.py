@@ -64,10 +64,13 @@ def connect(address: Address, limits: Limits) -> Server:
     except BadAnswer as not_ollama:
         bare = LlamaServer(address, limits)
         try:
-            version = bare.version()
+            # Any web service may answer with some JSON object.
+            is_bare = isinstance(bare.props().get("default_generation_settings"), dict)
         except BadAnswer:
+            is_bare = False
+        if not is_bare:
             raise not_ollama from None
-        return Server(bare, address, version, None)
+        return Server(bare, address, bare.version(), None)
     return Server(ollama, address, version, release(version))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dispatcher.llm.engine import LATEST, Engine
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
+from dispatcher.llm.unrenderable import Unrenderable
 
 Message = Mapping[str, Any]
 _CHANGED = ("You have access to the following functions in JSONSchema format", "dsml_token")

@@ -13,7 +13,7 @@ from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
+from dispatcher.llm.unrenderable import Unrenderable
 
 STEPS = 200_000
 LETTERS_A_STEP = 32

@@ -44,6 +44,10 @@ class NotExact(Exception):
     """A vocabulary of a kind whose rules are not known, or whose parts are missing: it cannot be counted exactly."""
 
 
+class NotTold(NotExact):
+    """A vocabulary whose parts are missing in what was told of it: another server, or a newer one, may tell them."""
+
+
 class Damaged(Exception):
     """A file that is no lexicon of this version and of this machine's byte order."""
 

@@ -1,7 +1,7 @@
 """The lexicons that are kept on disk, a file for each vocabulary, in the user's cache folder.
 
-All of it can be deleted at any time. A file that is missing, damaged or of an older version is made again; processes
-that do so at once work for nothing, but each puts a whole file in its place. Where nothing can be written the lexicon
+All of it can be deleted at any time. A file that is missing, damaged or of an older version is made again, by one
+process while others wait for it, and put in its place whole. Where nothing can be written the lexicon
 is in memory. What a vocabulary cannot be counted for is kept too, so that it need not be fetched again to know.
 """
 
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from mmap import ACCESS_READ, mmap
 
-from dispatcher.llm.lexicon import VERSION, Damaged, Lexicon, NotExact
+from dispatcher.llm.lexicon import VERSION, Damaged, Lexicon, NotExact, NotTold
 
 TYPE_CHECKING = False  # counting in a fresh process has no time to import typing
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ _NOT_EXACT = b"not exact\n"
 _LONGEST_REASON = 1000
 _LONGEST_NAME = 100
 _PLAIN = frozenset("0123456789abcdefghijklmnopqrstuvwxyz._-")
+_LONGEST_WAIT = 30.0
+"""Seconds; the largest vocabulary takes ten to make on a slow machine."""
+
 _LEFT_BEHIND = 3600
 """A temporary file of so many seconds was left by a process that was killed."""
 
@@ -99,12 +102,34 @@ def _touch(fd: int, stamp: int) -> None:
 
 
 def _made(vocabulary: Callable[[], Vocabulary], path: str) -> Lexicon:
-    """Make a vocabulary's lexicon and keep it where that can be done."""
+    """Make a vocabulary's lexicon and keep it where that can be done; of several who want it one makes it."""
+    from dispatcher.flock import Lock
+
+    try:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        lock = Lock(lambda: _open_lock(path), _LONGEST_WAIT, b"", lambda _note: TimeoutError(path))
+        with lock:
+            try:
+                return _of_file(path)  # made while this one waited
+            except (OSError, Damaged):
+                return _made_now(vocabulary, path)
+    except OSError:  # nothing can be written there, or whoever makes it takes too long
+        return _made_now(vocabulary, path)
+
+
+def _open_lock(path: str) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.open(f"{os.path.dirname(path)}.lock", flags, 0o600)
+
+
+def _made_now(vocabulary: Callable[[], Vocabulary], path: str) -> Lexicon:
     from dispatcher.llm import lexicon_file
 
     stamp = int(time.time())
     try:
         data = lexicon_file.data(vocabulary(), stamp)
+    except NotTold:
+        raise
     except NotExact as error:
         _keep(_NOT_EXACT + str(error).encode("utf-8", "replace")[:_LONGEST_REASON], path, stamp)
         raise

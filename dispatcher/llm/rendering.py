@@ -16,9 +16,9 @@ from dispatcher.llm.engine import LATEST, Engine
 from dispatcher.llm.gotemplate import api
 from dispatcher.llm.gotemplate.gojson import json as go_json
 from dispatcher.llm.gotemplate.template import BETWEEN, Template, Turn
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
 from dispatcher.llm.gotemplate.values import Slice, Value
 from dispatcher.llm.jinja_rendering import Message, calls_of, jinja_prompt
+from dispatcher.llm.unrenderable import Unrenderable
 from dispatcher.llm.words import objects
 
 __all__ = ["jinja_prompt", "ollama_prompt"]

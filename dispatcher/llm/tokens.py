@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from dispatcher.llm import estimate
+from dispatcher.llm.unrenderable import Unrenderable
 
 Label = Literal["exact", "bounded", "estimated"]
 Message = Mapping[str, Any]
@@ -53,8 +54,8 @@ class Exact(Protocol):
         """Return how many tokens a text is; `rendered`: with special tokens in it, and those around a prompt."""
 
 
-Render = Callable[[Sequence[Message], Sequence[Mapping[str, Any]]], str | None]
-"""Returns the prompt that a model's chat template makes of messages and tools; None if that is not known."""
+Render = Callable[[Sequence[Message], Sequence[Mapping[str, Any]]], str]
+"""Returns the prompt that a model's chat template makes of messages and tools. Raises Unrenderable, which says why not."""
 
 
 class Basis(NamedTuple):
@@ -87,9 +88,10 @@ class Tokens:
 
     def chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> Count:
         """Return the tokens of the prompt that is made of messages: what the server will tell as `prompt_eval_count`."""
-        prompt = None if any(message.get("images") for message in messages) else self._render(messages, tools)
-        if prompt is None:
-            return self._unrendered(messages, tools)
+        try:
+            prompt = self._rendered(messages, tools)
+        except Unrenderable as error:
+            return self._unrendered(messages, tools, str(error))
         found = self._estimated(prompt) if self._exact is None else self._counted(self._exact, prompt, rendered=True)
         return found if found.label == "exact" else found._replace(bound=found.bound + _ENDS)
 
@@ -97,8 +99,9 @@ class Tokens:
         """Return the ratios that change now that a server has counted `told` tokens of a chat; images teach nothing."""
         if any(message.get("images") for message in messages):
             return {}
-        text = self._render(messages, tools)
-        if text is None:
+        try:
+            text = self._rendered(messages, tools)
+        except Unrenderable:
             shown = self._with_own(messages)
             text = "\n".join((*_spoken(shown), *map(_compact, _written(shown, tools))))
         try:
@@ -116,7 +119,15 @@ class Tokens:
         guess = estimate.estimate(text, self.basis.ratios, estimate.reference)
         return Count(guess.tokens, "estimated", guess.by, max(estimate.bound(text), guess.tokens))
 
-    def _unrendered(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Count:
+    def _rendered(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str:
+        if any(message.get("images") for message in messages):
+            raise Unrenderable(problem="what an image takes is a guess")
+        try:
+            return self._render(messages, tools)
+        except RecursionError:
+            raise Unrenderable(problem="the chat is nested too deeply") from None
+
+    def _unrendered(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], why: str) -> Count:
         """Count the parts of a chat, and around them what templates usually put there."""
         shown = self._with_own(messages)
         spoken = [self.count(text) for text in _spoken(shown)]
@@ -127,7 +138,6 @@ class Tokens:
         most = sum(part.bound for part in spoken) + sum(map(_longest, written))
         most += _MOST_PER_MESSAGE * (len(shown) + 1) + _MOST_FOR_TOOLS * bool(tools) + _MOST_PER_IMAGE * images
         by = parts[0].by if parts else self._by
-        why = "images are a guess" if images else "the chat template is not known"
         return Count(tokens, "estimated", f"{by}; {why}", most)
 
     def _with_own(self, messages: Sequence[Message]) -> list[Message]:

@@ -21,6 +21,7 @@ from dispatcher.llm.lexicon import NotExact
 from dispatcher.llm.llama_server import LlamaServer
 from dispatcher.llm.ollama import release
 from dispatcher.llm.tokens import Basis, Message, Render, Tokens
+from dispatcher.llm.unrenderable import Unrenderable
 from dispatcher.llm.vocabulary import Vocabulary, of_metadata
 from dispatcher.llm.words import objects
 
@@ -114,23 +115,25 @@ def of_file(path: Path, kept: Kept) -> Tokens:
     source = _file(path)
     prompt = _prompt(source, kept, None)
 
-    def render(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str | None:
+    def render(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str:
         from dispatcher.llm.engine import Ends, Engine
-        from dispatcher.llm.gotemplate.unrenderable import Unrenderable
         from dispatcher.llm.jinja_rendering import jinja_prompt
 
-        try:
-            template = str(prompt["shown"].get("template", ""))
-            return jinja_prompt(template, messages, tools, Engine(ends=Ends(*prompt["ends"])))
-        except (Unrenderable, RecursionError):
-            return None
+        template = str(prompt["shown"].get("template", ""))
+        if not template:
+            raise Unrenderable(problem="the file has none")
+        return jinja_prompt(template, messages, tools, Engine(ends=Ends(*prompt["ends"])))
 
     return _tokens(source, kept, render, "")
 
 
 def nothing(why: str) -> Tokens:
     """Return what counts for a model of which nothing is known, and `why` that is so."""
-    return Tokens(Basis(why=why), lambda _messages, _tools: None)
+
+    def render(_messages: Sequence[Message], _tools: Sequence[Mapping[str, Any]]) -> str:
+        raise Unrenderable(problem="it is not known")
+
+    return Tokens(Basis(why=why), render)
 
 
 def contradict(kept: Kept, digest: str, version: str, expected: int, told: int) -> None:
@@ -143,16 +146,12 @@ def _of_ollama(source: Source, kept: Kept, asked: str | None = None) -> Tokens:
     prompt = _prompt(source, kept, asked)
     version = str(prompt["version"])
 
-    def render(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str | None:
+    def render(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str:
         from dispatcher.llm.engine import Ends, Engine
-        from dispatcher.llm.gotemplate.unrenderable import Unrenderable
         from dispatcher.llm.rendering import ollama_prompt
 
         engine = Engine(release(version).number, Ends(*prompt["ends"]))
-        try:
-            return ollama_prompt(prompt["shown"], messages, tools, engine=engine)
-        except (Unrenderable, RecursionError):
-            return None
+        return ollama_prompt(prompt["shown"], messages, tools, engine=engine)
 
     return _tokens(source, kept, render, version, prompt["shown"])
 
@@ -160,11 +159,13 @@ def _of_ollama(source: Source, kept: Kept, asked: str | None = None) -> Tokens:
 def _of_llama_server(server: Server, client: LlamaServer, kept: Kept) -> Tokens:
     """Return what counts as the server's own file says, or where that cannot be read, what the server counts."""
 
-    def render(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str | None:
+    def render(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str:
+        if tools:
+            raise Unrenderable(problem="a bare llama-server renders tools only when it answers")
         try:
-            return None if tools else client.apply_template(messages)
-        except BadAnswer:
-            return None
+            return client.apply_template(messages)
+        except BadAnswer as error:
+            raise Unrenderable(problem=str(error)) from error
 
     try:
         return _tokens(_file(file_of(client, server)), kept, render, server.version)

@@ -10,7 +10,7 @@ from math import isnan
 from typing import Any, Literal, NamedTuple
 
 from dispatcher.llm import pretokens
-from dispatcher.llm.lexicon import NotExact
+from dispatcher.llm.lexicon import NotExact, NotTold
 from dispatcher.text import clean_line
 
 _OWN = "tokenizer.ggml."
@@ -167,6 +167,8 @@ def _kind(known: Mapping[str, Any]) -> str:
         return "spm"
     if model == "gemma4":
         return model
+    if not model:
+        raise NotTold("the model's metadata name no vocabulary")
     if model != "gpt2":
         raise NotExact(f"the vocabulary is of the model '{_shown(model)}', whose rules are not known")
     kind = pre or "default"
@@ -189,7 +191,7 @@ def _texts(known: Mapping[str, Any], name: str) -> list[str]:
     """Return a list of texts. Raises NotExact when there is none."""
     values = known.get(name)
     if not isinstance(values, Sequence) or not values or not all(isinstance(value, str | bytes) for value in values):
-        raise NotExact(f"the model's metadata hold no {name}")
+        raise NotTold(f"the model's metadata hold no {name}")
     return [_text(value) for value in values]
 
 
@@ -197,7 +199,7 @@ def _numbers(known: Mapping[str, Any], name: str, count: int) -> Sequence[float]
     """Return one number for each token. Raises NotExact when there are none, or not as many."""
     values = known.get(name)
     if not isinstance(values, Sequence) or not values:
-        raise NotExact(f"the model's metadata hold no {name}")
+        raise NotTold(f"the model's metadata hold no {name}")
     if len(values) != count or not all(isinstance(value, int | float) and not isnan(value) for value in values):
         raise NotExact(f"the model's metadata do not have a number in {name} for each token")
     return values

@@ -91,12 +91,12 @@ def failure(server: str, declined: Declined, request: Chat) -> ModelError:
         return OutOfMemory(server=server, given=model, window=window, problem=words)
     if declined.status == 404 and model and "model" in lower:  # not "404 page not found"
         return NoSuchModel(server=server, given=model)
-    said = words or "nothing else"
+    said = f": {words}" if words else " and says no more"
     if declined.status == 200:
-        return BadAnswer(server=server, problem=f"it failed in the middle of its answer: {said}")
+        return BadAnswer(server=server, problem=f"it failed in the middle of its answer{said}")
     if declined.status == 401:
-        return BadAnswer(server=server, problem=f"it wants somebody to sign in: {said}")
-    return BadAnswer(server=server, problem=f"it answers {declined.status}: {said}")
+        return BadAnswer(server=server, problem=f"it wants somebody to sign in{said}")
+    return BadAnswer(server=server, problem=f"it answers {declined.status}{said}")
 
 
 def _too_long(declined: Declined) -> tuple[int | None, int | None] | None:

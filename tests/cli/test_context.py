@@ -71,7 +71,11 @@ def test_show_says_what_a_prompt_may_have(run: Run, server: SizedOllama) -> None
     ]
     text = run("context", "show", "--tokens", "1433").out
     assert "window 4,096 tokens (profile hard-4096; initial_setup)" in text
-    assert "2,866 tokens, and 2,292 without being compressed; 1,433 are 50 %; 1,230 are kept for the answer" in text
+    assert (
+        "room for a prompt of 2,866 tokens: 1,230 are kept for the answer; above 2,292 it is time to compress" in text
+    )
+    assert "1,433 tokens fill 50 % of that room" in text
+    assert "2,867 tokens do not fit" in run("context", "show", "--tokens", "2867").out
     assert "memory holds" in text
 
 
@@ -97,7 +101,7 @@ def test_without_a_server_a_size_is_kept_and_what_was_known_serves(
     known = shown(run)["window"]["num_ctx"]
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
     ran = run("context", "size", "8192", "--session", "b", "--model", "never-met")
-    assert ran.out == "b: window set by hand to 8,192 tokens\n"
+    assert ran.out == "b: window set by hand to 8,192 tokens, as far as the model allows\n"
     assert "nothing answers there" in ran.err
     refused(run("context", "show", "--model", "never-met", code=None), 13, "nothing answers there")
     assert server

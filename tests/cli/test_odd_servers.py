@@ -15,7 +15,7 @@ from tests.fakes.scripted import Call, hangs, says
 from tests.fakes.sized import GIB, HEADS, MODEL, SizedOllama, shown
 from tests.support import Run
 from tests.unit.llm import slow_counting as slow
-from tests.unit.llm.test_gguf import model_file
+from tests.unit.llm.gguf_files import model_file
 
 TEXT = "the cat and the hat\n" * 20
 

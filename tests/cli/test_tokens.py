@@ -15,6 +15,8 @@ from tests.fakes.counted import CountedOllama, chatml
 from tests.fakes.scripted import says
 from tests.fakes.sized import MODEL
 from tests.support import Run
+from tests.unit.llm import slow_counting
+from tests.unit.llm.gguf_files import model_file
 
 SOURCE = "def parse(self, text: str) -> int:\n    return self.value[text]  # Straße, 日本\n"
 CHAT = [
@@ -90,7 +92,7 @@ def test_several_files_are_summed(run: Run, server: CountedOllama, source: Path,
 def test_a_server_that_agrees_is_said_to(run: Run, server: CountedOllama, source: Path) -> None:
     found = counted(run, "--check", str(source))
     told = server.count(chatml([{"role": "user", "content": SOURCE}]), rendered=True)
-    assert found["check"] == {"told": told, "window": 4096, "differs": False, "learnt": False}
+    assert found["check"] == {"told": told, "window": 4096, "differs": False, "learnt": False, "surely_whole": True}
     assert found["tokens"] == told
     sent = server.bodies("/api/chat")[-1]
     assert (sent["options"]["num_ctx"], sent["options"]["num_predict"]) == (4096, 1)
@@ -136,6 +138,7 @@ def test_an_unknown_kind_of_vocabulary_is_never_exact_and_learns(
 ) -> None:
     monkeypatch.setenv("DISPATCHER_LLM_MODEL", MODEL)
     text = SOURCE * 10
+    assert len(text.encode()) < 4096, "or it may have been cut"
     (project / "source.py").write_text(text)
     with CountedOllama(kind) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.address.url)
@@ -152,11 +155,43 @@ def test_an_unknown_kind_of_vocabulary_is_never_exact_and_learns(
         assert abs(first["tokens"] - 1.25 * true) > 3 * abs(found["tokens"] - 1.25 * true)
 
 
+def test_what_may_have_been_cut_teaches_nothing(run: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that cuts in silence whatever it is told, and a count of ours that is an estimate."""
+    monkeypatch.setenv("DISPATCHER_LLM_MODEL", MODEL)
+    (project / "long.txt").write_text("the cat and the hat\n" * 300)
+    with CountedOllama("a-kind-of-tomorrow", cuts=True) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.address.url)
+        before = counted(run, "long.txt")
+        ran = run("tokens", "--check", "long.txt")
+        assert "may not have held all of it: nothing is learnt" in ran.out
+        assert counted(run, "long.txt") == before
+
+
+def test_one_file_that_cannot_be_checked_does_not_hide_the_others(
+    run: Run, server: CountedOllama, source: Path, project: Path
+) -> None:
+    (project / "other.txt").write_text("the hat")
+    server.script("/api/chat", server.read, says(500, {"error": "boom"}))
+    ran = run("tokens", "--check", str(source), "other.txt", code=13)
+    assert "the same" in ran.out
+    assert "stopped at other.txt" in ran.err
+    assert ran.err.splitlines()[-1].startswith("error: ")
+
+
+def test_a_file_without_a_template_makes_estimates_of_chats(run: Run, chat: Path, project: Path) -> None:
+    model = model_file(project / "model.gguf", {"general.architecture": "tiny"} | slow_counting.in_bytes())
+    assert counted(run, "--gguf", str(model), _file(project, "x"))["label"] == "exact"
+    found = counted(run, "--gguf", str(model), "--chat", str(chat))
+    assert found["label"] == "estimated"
+    assert "the file has none" in found["by"]
+    assert found["bound"] > found["tokens"] > sum(found["messages"])
+
+
 def test_a_limit_is_a_promise(run: Run, server: CountedOllama, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exact = server.count(SOURCE)
     run("tokens", str(source), "--limit", str(exact))
     ran = run("tokens", str(source), "--limit", str(exact - 1), code=5)
-    assert f"more than {exact - 1:,} tokens" in ran.err
+    assert f"source.py: more than {exact - 1:,} tokens" in ran.err
     most = len(SOURCE.encode()) + 1
     monkeypatch.setenv("XDG_CACHE_HOME", str(source.parent / "empty"))
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
@@ -186,7 +221,7 @@ def _file(project: Path, text: str) -> str:
 def test_the_ledger_is_counted_by_the_model_that_is_asked(run: Run, server: CountedOllama, project: Path) -> None:
     run("init")
     add(run, "the cat")
-    assert run("status", "--json").json["context"]["count"] == "estimated: bytes / 4"
+    assert run("status", "--json").json["context"]["count"] == "estimated: bytes / 2.5"
     run("tokens", _file(project, "x"))
     context = run("status", "--json").json["context"]
     ledger = project / "INBOX" / "agents" / "Local Models" / "DISPATCH_LEDGER.json"

@@ -82,9 +82,9 @@ def test_the_type_of_the_cache_is_seen_in_the_memory_of_a_loaded_model(
 def test_the_type_of_the_cache_may_be_told(run: Run, server: SizedOllama, monkeypatch: pytest.MonkeyPatch) -> None:
     server.window = 32_768
     monkeypatch.setenv("OLLAMA_KV_CACHE_TYPE", "q4_0")
-    assert run("vram", "--json").json["cache_type"] == {"type": "q4_0", "why": "OLLAMA_KV_CACHE_TYPE"}
+    assert run("vram", "--json").json["cache_type"] == {"type": "q4_0", "why": "as OLLAMA_KV_CACHE_TYPE says"}
     monkeypatch.setenv("OLLM_KV_CACHE_TYPE", "q8_0")
-    assert run("vram", "--json").json["cache_type"] == {"type": "q8_0", "why": "OLLM_KV_CACHE_TYPE"}
+    assert run("vram", "--json").json["cache_type"] == {"type": "q8_0", "why": "as OLLM_KV_CACHE_TYPE says"}
 
 
 @pytest.mark.parametrize(

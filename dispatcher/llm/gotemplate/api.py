@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
 from dispatcher.llm.gotemplate.values import (
     NIL,
     NIL_POINTER,
@@ -21,6 +20,7 @@ from dispatcher.llm.gotemplate.values import (
     Struct,
     Value,
 )
+from dispatcher.llm.unrenderable import Unrenderable
 
 DEEPEST = 60
 _LARGEST = 2**63

@@ -10,8 +10,8 @@ from dispatcher.llm.gotemplate.nodes import Action, Branch, Call, Jump, Nodes, P
 from dispatcher.llm.gotemplate.parser import ROOT
 from dispatcher.llm.gotemplate.printing import output
 from dispatcher.llm.gotemplate.scope import Scope
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
 from dispatcher.llm.gotemplate.values import NIL, NOTHING, Map, Slice, Value, truth
+from dispatcher.llm.unrenderable import Unrenderable
 
 LONGEST = 16_000_000
 

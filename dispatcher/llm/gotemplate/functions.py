@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from dispatcher.llm.gotemplate.gojson import json
 from dispatcher.llm.gotemplate.printing import sprint, sprintf, sprintln
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
 from dispatcher.llm.gotemplate.values import (
     NIL,
     NIL_POINTER,
@@ -22,6 +21,7 @@ from dispatcher.llm.gotemplate.values import (
     shown,
     truth,
 )
+from dispatcher.llm.unrenderable import Unrenderable
 
 Call = Callable[[Sequence[Value]], Value]
 ENDLESS = 1 << 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
+from dispatcher.llm.unrenderable import Unrenderable
 
 _ESCAPE = re.compile(
     rb"""\\(?:([abfnrtv\\'"])|x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))|([^\\]+)""",

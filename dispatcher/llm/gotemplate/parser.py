@@ -6,7 +6,7 @@ from dispatcher.llm.gotemplate.literals import unquoted
 from dispatcher.llm.gotemplate.nodes import Action, Branch, Call, Jump, Node, Nodes, Text
 from dispatcher.llm.gotemplate.pipelines import Reader, unexpected
 from dispatcher.llm.gotemplate.tokens import END, SPACES, Token, tokens
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
+from dispatcher.llm.unrenderable import Unrenderable
 
 ROOT = ""
 

@@ -17,7 +17,7 @@ from dispatcher.llm.gotemplate.nodes import (
     Variable,
 )
 from dispatcher.llm.gotemplate.tokens import Token
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
+from dispatcher.llm.unrenderable import Unrenderable
 
 DEEPEST = 40
 MOST_OPERANDS = 40

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from dispatcher.llm.gotemplate.floats import decimal
 from dispatcher.llm.gotemplate.gojson import json
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
 from dispatcher.llm.gotemplate.values import NOTHING, Map, Nil, Ordered, Printing, Slice, Struct, Value
+from dispatcher.llm.unrenderable import Unrenderable
 
 _VERB = re.compile(r"%(.?)", re.DOTALL)
 

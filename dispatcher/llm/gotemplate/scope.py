@@ -18,8 +18,8 @@ from dispatcher.llm.gotemplate.nodes import (
     Variable,
 )
 from dispatcher.llm.gotemplate.printing import string_method
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
 from dispatcher.llm.gotemplate.values import NIL, NOTHING, Map, Slice, Struct, Value, shown, truth
+from dispatcher.llm.unrenderable import Unrenderable
 
 DEEPEST = 80
 STEPS = 200_000

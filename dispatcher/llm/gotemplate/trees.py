@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dispatcher.llm.gotemplate.nodes import Action, Branch, Call, Command, Field, Node, Nodes, Operand, Pipe, Variable
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
+from dispatcher.llm.unrenderable import Unrenderable
 
 RESPONSE = Action(Pipe((), False, ((Field(("Response",)),),)))
 

@@ -12,7 +12,7 @@ from dispatcher.errors import InvalidInput
 from dispatcher.llm import facts
 from dispatcher.llm.facts import ModelFacts
 from dispatcher.llm.layers import Layer, State
-from tests.unit.llm.test_gguf import model_file
+from tests.unit.llm.gguf_files import model_file
 
 
 def show(architecture: str = "llama", /, answer: dict[str, object] | None = None, **keys: Any) -> dict[str, Any]:  # noqa: ANN401 - what a server may send

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from dispatcher.llm.gotemplate import api
 from dispatcher.llm.gotemplate.template import Template, Turn
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
 from dispatcher.llm.gotemplate.values import Slice
+from dispatcher.llm.unrenderable import Unrenderable
 from tests.property.world import examples
 
 DAY = date(2026, 3, 1)

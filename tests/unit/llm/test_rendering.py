@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.llm.engine import Ends, Engine
-from dispatcher.llm.gotemplate.unrenderable import Unrenderable
 from dispatcher.llm.rendering import jinja_prompt, ollama_prompt
+from dispatcher.llm.unrenderable import Unrenderable
 from tests.property.world import examples
 
 CHATML = (

@@ -14,6 +14,7 @@ from dispatcher.llm.counting import Counter
 from dispatcher.llm.lexicon import Lexicon
 from dispatcher.llm.lexicon_file import data
 from dispatcher.llm.tokens import Basis, Message, Tokens
+from dispatcher.llm.unrenderable import Unrenderable
 from dispatcher.llm.vocabulary import of_metadata
 from tests.property.world import examples
 from tests.unit.llm import slow_counting as slow
@@ -23,8 +24,12 @@ LONG = "a very long name of something " * 30
 TOOL = {"type": "function", "function": {"name": "read", "parameters": {"properties": {"path": {"type": "string"}}}}}
 
 
+def nowhere(_messages: Sequence[Message], _tools: Sequence[Mapping[str, Any]]) -> str:
+    raise Unrenderable(problem="it is not known")
+
+
 def unknown(basis: Basis) -> Tokens:
-    return Tokens(basis, lambda _messages, _tools: None)
+    return Tokens(basis, nowhere)
 
 
 EXACT = unknown(Basis(COUNTER, "a vocabulary"))
@@ -93,7 +98,7 @@ def test_an_image_is_given_room_and_never_exact() -> None:
     found = known.chat([plain | {"images": ["AAAA", "BBBB"]}])
     assert found.label == "estimated"
     assert found.bound > 2 * 16_384
-    assert "images are a guess" in found.by
+    assert "what an image takes is a guess" in found.by
     assert known.learn([plain | {"images": ["AAAA"]}], (), 5000) == {}
 
 

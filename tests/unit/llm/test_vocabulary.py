@@ -22,7 +22,7 @@ def changed(info: dict[str, Any], **more: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("info", "reason"),
     [
-        ({}, "the vocabulary is of the model '', whose rules are not known"),
+        ({}, "the model's metadata name no vocabulary"),
         (changed(slow.in_bytes(), model="bert"), "the vocabulary is of the model 'bert', whose rules are not known"),
         (changed(slow.in_bytes(), model="t5"), "the vocabulary is of the model 't5', whose rules are not known"),
         (slow.in_bytes("newest"), "the vocabulary is of the kind 'newest', whose rules are not known"),
