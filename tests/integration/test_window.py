@@ -43,6 +43,7 @@ def either(request: pytest.FixtureRequest) -> Backed:
     return server
 
 
+@pytest.mark.campaign
 def test_another_window_loads_the_model_anew(new: Backed, place: Place) -> None:
     client, messages = Ollama(new.address), [{"role": "user", "content": "Hi"}]
     client.chat(Chat(MODEL, (), keep_alive=0))
@@ -100,6 +101,7 @@ def _read(server: Backed, messages: list[Message], **more: object) -> int:
     return count
 
 
+@pytest.mark.campaign
 def test_a_newer_server_that_may_cut_keeps_half_the_window(new: Backed) -> None:
     assert _read(new, _asks(60)) == WINDOW - (WINDOW - 5) // 2
 

@@ -291,5 +291,5 @@ def test_no_order_of_commands_breaks_a_promise(world: World) -> None:
 
     # Shrinking forty steps takes minutes: PROPERTY_PROFILE=explore does it for who looks into a failure.
     phases = [Phase.generate] if settings().derandomize else list(Phase)
-    limits = settings(examples(150), stateful_step_count=40, phases=phases)
+    limits = settings(examples(100), stateful_step_count=40, phases=phases)
     run_state_machine_as_test(begin, settings=limits)  # type: ignore[arg-type] # a function will do as well
