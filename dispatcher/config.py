@@ -102,6 +102,9 @@ SPECS: dict[str, Spec] = {
     "context.autoSize": Spec(
         True, _truth, "ask for a window at all; false leaves its size to the server", "OLLM_CONTEXT_AUTO"
     ),
+    "context.compression.threshold": Spec(
+        0.8, _number(float, 0.1, 0.9), "share of the room for a prompt from which a conversation is to be compressed"
+    ),
     "context.vramBuffer": Spec(
         512, _number(int, 0, 1 << 20), "MiB of the GPU's memory that are left free", "OLLM_CONTEXT_VRAM_BUFFER"
     ),
@@ -151,6 +154,10 @@ class Settings:
 
     def seconds(self, key: str) -> float:
         """Return a number that may have a fraction."""
+        return float(self._values[key].value)
+
+    def share(self, key: str) -> float:
+        """Return a part of a whole, from 0 to 1."""
         return float(self._values[key].value)
 
     def text(self, key: str) -> str:

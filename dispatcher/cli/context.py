@@ -10,7 +10,7 @@ from dispatcher.cli import composition, render
 from dispatcher.cli.options import Json, ModelName, Session
 from dispatcher.cli.vram_view import fits_json
 from dispatcher.config import SPECS, Settings
-from dispatcher.context.guard import Guard, answer_reserve
+from dispatcher.context.guard import Guard, Thresholds, answer_reserve
 from dispatcher.context.window_state import Window
 from dispatcher.dispatch import windows
 from dispatcher.dispatch.machine import Situation, look_at
@@ -123,8 +123,9 @@ def _here(settings: Settings, model: str | None) -> Situation:
     return look_at(composition.asking(settings), model or settings.text("llm.model"))
 
 
-def _guard(window: Window, tokens: int) -> Guard:
-    return Guard(window.num_ctx or 0, answer_reserve(window.num_ctx or 0), tokens)
+def _guard(window: Window, here: Situation, tokens: int) -> Guard:
+    soft = here.settings.share("context.compression.threshold")
+    return Guard(window.num_ctx or 0, answer_reserve(window.num_ctx or 0), tokens, Thresholds(soft=soft))
 
 
 def _print(session: str, window: Window, before: windows.Kept, here: Situation, tokens: int) -> None:
@@ -136,7 +137,7 @@ def _print(session: str, window: Window, before: windows.Kept, here: Situation, 
     elif window.limited_by:
         render.line(f"limited by {_LIMITS[window.limited_by]}")
     if window.num_ctx:
-        guard = _guard(window, tokens)
+        guard = _guard(window, here, tokens)
         rest = f"{guard.reserve:,} are kept for the answer; above {guard.safe_limit():,} it is time to compress"
         render.line(f"room for a prompt of {guard.capacity:,} tokens: {rest}")
         if tokens > guard.capacity:
@@ -171,7 +172,7 @@ def _json(session: str, window: Window, before: windows.Kept, here: Situation, t
         "model_max_context": model.facts.context_length if model.facts else None,
         "target": before.target,
         "window": window.to_dict(),
-        "prompt": None if window.num_ctx is None else _prompt_json(_guard(window, tokens)),
+        "prompt": None if window.num_ctx is None else _prompt_json(_guard(window, here, tokens)),
         "windows": fits_json(model),
     }
 

@@ -79,6 +79,15 @@ def test_show_says_what_a_prompt_may_have(run: Run, server: SizedOllama) -> None
     assert "memory holds" in text
 
 
+def test_when_it_is_time_to_compress_is_a_setting(
+    run: Run, server: SizedOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert server
+    monkeypatch.setenv("DISPATCHER_CONTEXT_COMPRESSION_THRESHOLD", "0.5")
+    prompt = shown(run, "--tokens", "1433")["prompt"]
+    assert (prompt["safe_limit"], prompt["level"], prompt["fits"]) == (1432, "soft", False)
+
+
 def test_the_dynamic_profile_grows_with_the_prompt(
     run: Run, server: SizedOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
