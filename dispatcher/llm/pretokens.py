@@ -130,6 +130,10 @@ _KINDS: dict[str, tuple[str, ...]] = {
 """The expressions of each kind. Those that llama.cpp has code for instead of expressions are not here."""
 
 
+_LOOKING_AROUND = ("(?", "$", "\\b", "\\B", "\\Z")
+"""In an expression that may match a part of a text where it does not match the whole."""
+
+
 def kinds() -> frozenset[str]:
     """Return the kinds whose rules are known; a vocabulary of another kind cannot be counted exactly."""
     return frozenset(_KINDS)
@@ -146,7 +150,12 @@ def split(kind: str, text: str) -> list[str]:
     spans = [(0, len(text))] if text else []
     for expression, table in expressions:
         where = text if text.isascii() else text.translate(table)
-        spans = [part for span in spans for part in _parts(expression, where, *span)]
+        if not any(sign in expression.pattern for sign in _LOOKING_AROUND) and not expression.search(where):
+            continue  # what is nowhere in the text is in none of its parts
+        # Nothing is parted further that is one character long, and most are after the first expression.
+        spans = [
+            part for span in spans for part in (_parts(expression, where, *span) if span[1] - span[0] > 1 else (span,))
+        ]
     return [text[start:end] for start, end in spans]
 
 
