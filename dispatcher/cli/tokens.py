@@ -79,9 +79,12 @@ def tokens_command(
         _print(texts, counts, parts, checked, json=json)
     if failed is not None:
         raise failed
-    over = [
-        (text, count) for text, count in zip(texts, counts, strict=True) if limit is not None and not count.fits(limit)
-    ]
+    if limit is not None:
+        _refuse_over(limit, texts, counts)
+
+
+def _refuse_over(limit: int, texts: list[Text], counts: list[Count]) -> None:
+    over = [(text, count) for text, count in zip(texts, counts, strict=True) if not count.fits(limit)]
     for text, count in over:
         words = "more than" if count.label == "exact" else "not surely within"
         render.note(f"{text.name}: {words} {limit:,} tokens")
