@@ -11,10 +11,12 @@ import typer
 
 from dispatcher.cli import composition, render, streams
 from dispatcher.cli.options import Json, ModelName
+from dispatcher.config import Settings
 from dispatcher.dispatch import counting
 from dispatcher.dispatch.counting import Checked, Conversation
 from dispatcher.errors import DispatcherError, ExitCode, InvalidInput
 from dispatcher.llm.tokens import Count, Tokens
+from dispatcher.llm.vocabularies import Kept
 from dispatcher.text import well_formed
 
 _MAX_BYTES = 64_000_000
@@ -67,9 +69,7 @@ def tokens_command(
         checked, failed = _checked(texts, lambda text: counting.check(asking, name, text.chat, kept, at))
         texts, counts, parts = texts[: len(checked)], [each.ours for each in checked], []
     else:
-        tokens = (
-            counting.tokens_in(gguf, kept) if gguf else counting.tokens_of(composition.asking(settings), name, kept)
-        )
+        tokens = counting.tokens_in(gguf, kept) if gguf else _of_model(settings, name, kept)
         counts = [_counted(tokens, text, is_chat=chat, limit=limit) for text in texts]
         parts = [_messages(tokens, text) for text in texts] if chat else []
         checked, failed = [], None
@@ -81,6 +81,13 @@ def tokens_command(
         raise failed
     if limit is not None:
         _refuse_over(limit, texts, counts)
+
+
+def _of_model(settings: Settings, name: str, kept: Kept) -> Tokens:
+    tokens, gone = counting.tokens_of(composition.asking(settings), name, kept)
+    if gone is not None and not tokens.basis.why:
+        render.note(f"{gone}; counted with what is kept of the model")
+    return tokens
 
 
 def _refuse_over(limit: int, texts: list[Text], counts: list[Count]) -> None:

@@ -42,20 +42,20 @@ class Checked(NamedTuple):
     surely_whole: bool = True
 
 
-def tokens_of(asking: Asking, name: str, kept: Kept) -> Tokens:
+def tokens_of(asking: Asking, name: str, kept: Kept) -> tuple[Tokens, DispatcherError | None]:
     """Return what counts for a model: as its server has it, else as it was when it was last met, else an estimate.
 
-    Raises NoSuchModel.
+    With it comes what kept the server from being asked, if anything. Raises NoSuchModel.
     """
     try:
         server = inventory.connect(asking.address, asking.limits)
         model = inventory.find(inventory.installed(server), name, server)
         kept.catalogue.keep_digest(name, model.digest)
-        return vocabularies.of_server(server, model, kept)
+        return vocabularies.of_server(server, model, kept), None
     except NoSuchModel:
         raise
     except DispatcherError as error:
-        return vocabularies.at_hand(name, kept) or vocabularies.nothing(str(error))
+        return vocabularies.at_hand(name, kept) or vocabularies.nothing(str(error)), error
 
 
 def tokens_in(path: Path, kept: Kept) -> Tokens:

@@ -45,10 +45,6 @@ class LlamaServer:
         """Return the build as the server tells it: "b11434-0123abcd"."""
         return str(self.props().get("build_info") or "unknown")
 
-    def health(self) -> str:
-        """Return "ok" once the model is loaded."""
-        return str(self._ask("GET", "/health").get("status"))
-
     def props(self) -> dict[str, Any]:
         """Return /props: the model's path, its chat template, the default settings."""
         return self._ask("GET", "/props")

@@ -34,11 +34,6 @@ class Release(NamedTuple):
     number: tuple[int, int, int] | None
 
     @property
-    def is_llama_server(self) -> bool:
-        """Whether an upstream llama-server runs the models: since 0.30."""
-        return self.number is None or self.number >= (0, 30, 0)
-
-    @property
     def can_refuse(self) -> bool:
         """Whether it knows `truncate` and `shift`: since 0.12.6 (0.12.4 was tagged when they had been taken back)."""
         return self.number is None or self.number >= (0, 12, 6)

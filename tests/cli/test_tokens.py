@@ -80,6 +80,8 @@ def test_the_vocabulary_is_asked_for_once_and_then_nobody_needs_to_answer(
     assert server.verbose == 1
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
     assert counted(run, str(source)) == before
+    assert "nothing answers there" in (told := run("tokens", str(source)).err)
+    assert "counted with what is kept of the model" in told
 
 
 def test_several_files_are_summed(run: Run, server: CountedOllama, source: Path, project: Path) -> None:

@@ -34,7 +34,7 @@ class FakeLlamaServer(Scripted):
     def __init__(self) -> None:
         self._cached = 0
         props = {"default_generation_settings": {"n_ctx": WINDOW}, "build_info": BUILD, "total_slots": 1}
-        usual = {"/health": says(200, {"status": "ok"}), "/props": says(200, props)}
+        usual = {"/props": says(200, props)}
         more = {"/tokenize": self._tokenize, "/apply-template": self._template, "/v1/chat/completions": self._chat}
         super().__init__(usual | more)
 

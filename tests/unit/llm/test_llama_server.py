@@ -95,12 +95,12 @@ def test_tool_calls_are_joined_from_their_pieces(fake: FakeLlamaServer) -> None:
 def test_it_is_asked_again_while_its_model_loads(fake: FakeLlamaServer) -> None:
     loading = says(503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}})
     waits: list[float] = []
-    fake.script("/health", loading, says(200, {"status": "ok"}))
-    assert LlamaServer(fake.address, sleep=waits.append).health() == "ok"
+    fake.script("/props", loading, says(200, {"build_info": BUILD}))
+    assert LlamaServer(fake.address, sleep=waits.append).version() == BUILD
     assert waits == [BUSY_WAITS[0]]
-    fake.script("/health", loading)
+    fake.script("/props", loading)
     with pytest.raises(client.ServerBusy, match=r"busy \(Loading model\)"):
-        LlamaServer(fake.address, sleep=waits.append).health()
+        LlamaServer(fake.address, sleep=waits.append).version()
 
 
 def test_its_own_counts_and_prompts_can_be_asked_for(fake: FakeLlamaServer) -> None:
