@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ import pytest
 from dispatcher.cli.app import main
 from tests.faults import tally
 from tests.support import FakeClock, Ran, Run
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start would ignore it too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

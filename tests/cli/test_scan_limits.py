@@ -215,7 +215,8 @@ def test_zero_is_no_limit_and_an_option_goes_before_its_setting(run: Run, monkey
     monkeypatch.setenv("DISPATCHER_SCAN_FILE_TIMEOUT", "0")
     assert suites.scan_here(run, "--timeout", "0", "--test-timeout", "0", code=0, files={A: A_LITTLE}).tests == []
     assert suites.scan_here(run, "--timeout", "0").tests == [f"{A}::test_takes_a_little"]
-    refused(run("scan", code=12), 12, "the time was up (0.1 s, scan.timeout)")
+    ran = run("scan", code=12)  # whether the one test was seen by then is chance
+    assert "the time was up (0.1 s, scan.timeout)" in ran.out + ran.err
 
 
 @pytest.mark.usefixtures("_only_pytest_itself", "root")
