@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from dispatcher.domain.failure import Failure, file_of, function_of
 from dispatcher.domain.fingerprint import mask
-from dispatcher.scan.layout import is_test_code
+from dispatcher.domain.testcode import is_test_code
 
 # Their messages name the thing in the code that is missing or wrong, wherever it is used.
 NAMING = ("AttributeError", "NameError", "UnboundLocalError", "TypeError", "FixtureLookupError")

@@ -23,8 +23,8 @@ from pathlib import Path, PurePosixPath
 
 from dispatcher.domain.failure import file_of, function_of
 from dispatcher.domain.fingerprint import digest
+from dispatcher.domain.testcode import is_test_code
 from dispatcher.scan import pieces
-from dispatcher.scan.layout import is_test_code
 
 Prints = dict[str, str]
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from dispatcher.domain.testcode import is_test_code
+
 Owner = Literal["test", "source", "library"]
 
-_TEST_FILE = re.compile(r"(?:^|/)(?:conftest|test_[^/]*|[^/]*_test|tests)\.py$")
-_TEST_FOLDER = re.compile(r"(?:^|/)(?:tests?|testing)/")
 _NOT_OURS = re.compile(r"(?:^|/)(?:site-packages|dist-packages|node_modules|\.tox|\.nox|\.venv|venv)/")
 _SOURCE_FOLDERS = ("", "src", "lib")
 
@@ -88,11 +88,6 @@ class Located(NamedTuple):
 
     owner: Owner
     path: str
-
-
-def is_test_code(relative: str) -> bool:
-    """Tell whether a file of the project belongs to its tests, by the names that pytest and people use."""
-    return bool(_TEST_FILE.search(relative) or _TEST_FOLDER.search(relative))
 
 
 def _short(path: str) -> str:
