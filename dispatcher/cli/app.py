@@ -42,6 +42,7 @@ COMMANDS = {
     "vram": "vram",
     "tokens": "tokens",
     "context": "context",
+    "graph": "graph",
 }
 # Newer typers carry a click of their own, so its base error is reached through the one that they export.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
