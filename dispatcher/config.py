@@ -99,6 +99,8 @@ SPECS: dict[str, Spec] = {
     ),
     "context.minSize": Spec(2048, _number(int, 256, _TOKENS), "tokens that a window has at least"),
     "context.maxSize": Spec(0, _number(int, 0, _TOKENS), "tokens that a window has at most; 0: 90 % of the model's"),
+    "context.systemShare": Spec(0.2, _number(float, 0, 0.9), "share of the window for the instructions to the model"),
+    "context.answerShare": Spec(0.3, _number(float, 0.05, 0.9), "share of the window that is kept for the answer"),
     "context.autoSize": Spec(
         True, _truth, "ask for a window at all; false leaves its size to the server", "OLLM_CONTEXT_AUTO"
     ),

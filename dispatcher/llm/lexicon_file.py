@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from codecs import charmap_build, charmap_encode
+from codecs import charmap_build, charmap_decode, charmap_encode
 from collections.abc import Callable
 from zlib import crc32
 
@@ -127,9 +127,7 @@ def _table(symbols: _Symbols) -> tuple[array[int], bytes]:
 
 def _writing() -> Callable[[str], bytes]:
     """Return what tells the bytes that a token of GPT-2's writing stands for; none for one that is not written so."""
-    plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    others = (chr(256 + n) for n in range(256))
-    table = charmap_build("".join(chr(byte) if byte in plain else next(others) for byte in range(256)))
+    table = charmap_build(_letters_of_bytes())
 
     def bytes_of(text: str) -> bytes:
         try:
@@ -138,6 +136,19 @@ def _writing() -> Callable[[str], bytes]:
             return b""
 
     return bytes_of
+
+
+def written() -> Callable[[bytes], str]:
+    """Return what writes bytes as GPT-2 does."""
+    letters = _letters_of_bytes()
+    return lambda text: charmap_decode(text, "strict", letters)[0]
+
+
+def _letters_of_bytes() -> str:
+    """Return the characters that GPT-2 writes for the bytes from 0 to 255."""
+    plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = (chr(256 + n) for n in range(256))
+    return "".join(chr(byte) if byte in plain else next(others) for byte in range(256))
 
 
 def _bytes(text: str) -> bytes:

@@ -1,0 +1,105 @@
+"""Which functions are to blame for a failure: the signals weighed and added up. Pure.
+
+Published work found tracebacks and spectra (FauxPy 2024), text and calls (AutoFL's data) to help; changes made lately are
+the oldest predictor of mistakes (Nagappan and Ball 2005). The weights were fitted to real fixes of other projects than those
+that docs/context.md reports on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from dispatcher.context.clues import Clues
+from dispatcher.context.signals import calls, execution, history, shape, words
+from dispatcher.context.signals.values import Values
+from dispatcher.domain.testcode import is_test_code
+from dispatcher.graph.definition import Definition
+from dispatcher.graph.graph import Graph
+
+Told = dict[Definition, dict[str, float]]
+
+SIGNALS: Mapping[str, tuple[str, ...]] = {
+    "traceback": ("on the way", "misnamed"),
+    "spectrum": ("spectrum", "lines", "executed"),
+    "text": ("text", "name", "said"),
+    "calls": ("used", "class named"),
+    "history": ("changed", "changed together", "recent file"),
+    "shape": ("size", "plain"),
+}
+"""What can be switched off, with the values that it stands for."""
+
+_WEIGHTS: Mapping[str, tuple[float, float]] = {
+    "on the way": (1.0, 0.5), "misnamed": (1.0, 0.4), "spectrum": (1.3, 1.2), "lines": (2.3, 1.7),
+    "executed": (3.0, 3.0), "text": (2.0, 1.8), "name": (1.3, 1.3), "said": (1.0, 1.0), "used": (0.6, 0.7),
+    "class named": (0.8, 0.8), "changed": (0.9, 0.9), "changed together": (1.6, 1.6), "recent file": (1.0, 1.0),
+    "size": (1.7, 1.7), "plain": (1.4, 1.4),
+}  # fmt: skip
+"""What each value counts for where something was raised in the source, and otherwise."""
+
+_TESTS_OWN = 1.0
+"""How much less suspicious helpers and fixtures of tests are than what they test."""
+
+
+class Ranked(NamedTuple):
+    """A function, how suspicious it is, and what each signal adds to that."""
+
+    definition: Definition
+    score: float
+    signals: dict[str, float]
+
+
+def rank(clues: Clues, graph: Graph, without: Collection[str] = ()) -> list[Ranked]:
+    """Return the functions that may be to blame, the most suspicious first; `without` names signals to leave out."""
+    ranked = []
+    for definition, told in values(clues, graph, without).items():
+        if definition.kind == "function":
+            weighed = {name: _WEIGHTS[name][not clues.crash] * value for name, value in told.items()}
+            adds = {signal: sum(weighed.get(name, 0.0) for name in names) for signal, names in SIGNALS.items()}
+            score = sum(adds.values()) - _TESTS_OWN * is_test_code(definition.path)
+            ranked.append(Ranked(definition, round(score, 4), {s: round(v, 4) for s, v in adds.items() if v}))
+    ranked.sort(key=lambda r: (-r.score, r.definition.path, r.definition.first))
+    return ranked
+
+
+def values(clues: Clues, graph: Graph, without: Collection[str] = ()) -> Told:
+    """Return the values of each definition that a signal points to."""
+    pointing: dict[str, Values] = {}
+    if "traceback" not in without:
+        pointing |= {"on the way": calls.on_the_way(clues, graph), "misnamed": calls.misnamed(clues, graph)}
+    if "spectrum" not in without:
+        pointing["spectrum"] = execution.spectrum(clues, graph)
+        pointing |= {"lines": execution.lines(clues, graph), "executed": execution.executed(clues, graph)}
+    if "calls" not in without:
+        pointing["used"] = calls.used(clues, graph)
+    told: Told = defaultdict(dict)
+    _take(told, pointing)
+    if "text" not in without:
+        _take(told, {"text": words.fitting(words.query(clues, graph), graph, list(told))})
+    _take(told, _further(clues, graph, list(told), without))
+    return told
+
+
+def _further(clues: Clues, graph: Graph, among: Collection[Definition], without: Collection[str]) -> dict[str, Values]:
+    """Return the values that only tell more of definitions that others point to."""
+    found: dict[str, Values] = {}
+    if "text" not in without:
+        found |= {"name": words.in_the_name(clues, among), "said": words.said(clues, among)}
+    if "calls" not in without:
+        found["class named"] = calls.of_named_class(clues, graph, among)
+    if "history" not in without:
+        commits = graph.commits()
+        found["changed"] = history.changed(commits, among)
+        found["changed together"] = history.changed_together(commits, clues.test_file, among)
+        found["recent file"] = history.in_recent_file(commits, among)
+    if "shape" not in without:
+        found |= {"size": shape.size(among), "plain": shape.plain(among)}
+    return found
+
+
+def _take(told: Told, found: Mapping[str, Values]) -> None:
+    for name, by_definition in found.items():
+        for definition, value in by_definition.items():
+            if value and definition.kind != "test":
+                told[definition][name] = value

@@ -1,0 +1,66 @@
+"""What the test and its failure say, and which code has the same words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+
+from dispatcher.context.clues import Clues
+from dispatcher.context.signals.values import Values, definitions
+from dispatcher.graph.definition import Definition
+from dispatcher.graph.graph import Graph
+from dispatcher.graph.terms import terms_of
+
+_FOUND_BY_TEXT = 60
+
+_NEAR, _FAR = 1.0, 0.4
+"""What the words of a test count for, within some lines of where it fails and farther away."""
+
+_NEAR_LINES = 6
+_MESSAGE, _NAME = 1.5, 2.0
+_PLAIN = frozenset(("test", "tests"))
+
+
+def query(clues: Clues, graph: Graph) -> dict[str, float]:
+    """Return the terms to search the code by, with what each counts for: of the test, its name, and what it says."""
+    weights: defaultdict[str, float] = defaultdict(float)
+    for text, weight in _texts(clues, graph):
+        for term, times in terms_of(text).items():
+            weights[term] = max(weights[term], weight * (1 + math.log(times)))
+    return {term: weight for term, weight in weights.items() if term not in _PLAIN}
+
+
+def _texts(clues: Clues, graph: Graph) -> Iterator[tuple[str, float]]:
+    for words in clues.words:
+        yield words, _MESSAGE
+    yield clues.test_name, _NAME
+    failing = {frame.line for frame in clues.frames if frame.path == clues.test_file}
+    for test in definitions(graph, (clues.test_file, clues.test_name)):
+        for n, words in enumerate(graph.lines(test.path)[test.first - 1 : test.last], test.first):
+            yield words, _NEAR if any(abs(n - line) <= _NEAR_LINES for line in failing) else _FAR
+
+
+def fitting(terms: dict[str, float], graph: Graph, among: Collection[Definition]) -> Values:
+    """Tell how well a function's text fits some terms (BM25, the best one 1): of some functions, and of all."""
+    scores = {**dict(graph.search(terms, _FOUND_BY_TEXT, tests=False)), **graph.score(terms, among)}
+    best = max((score for d, score in scores.items() if d.kind != "test"), default=0.0)
+    return {definition: score / best for definition, score in scores.items()} if best > 0 else {}
+
+
+def in_the_name(clues: Clues, among: Collection[Definition]) -> Values:
+    """Tell which share of the words in a function's name are in the test's name too."""
+    wanted = {term for term in terms_of(clues.test_name) if len(term) > 2} - _PLAIN
+    found: Values = {}
+    for definition in among:
+        own = {term for term in terms_of(definition.name.replace("<locals>", "")) if len(term) > 2}
+        if common := own & wanted:
+            found[definition] = len(common) / len(own)
+    return found
+
+
+def said(clues: Clues, among: Collection[Definition]) -> Values:
+    """Tell which functions the error names."""
+    words = {word for text in clues.words for word in re.findall(r"\w+", text)}
+    return {d: 1.0 for d in among if d.name.rpartition(".")[2] in words}
