@@ -43,6 +43,7 @@ COMMANDS = {
     "tokens": "tokens",
     "context": "context",
     "graph": "graph",
+    "eval": "evaluate",
 }
 # Newer typers carry a click of their own, so its base error is reached through the one that they export.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]

@@ -86,6 +86,16 @@ def open_desk(path: Path | None = None, tell: Tell = render.note) -> Desk:
     return Desk(_store(path, settings, redactor, tell), settings, _Call.now, redactor)
 
 
+def open_private_desk(path: Path) -> Desk:
+    """Return a store of our own at `path`, made if it is not there, with the default settings and nothing told."""
+    make_root(path)
+    redactor = Redactor(os.environ)
+    settings = config.load(None, config.FILE, {})
+    desk = Desk(_store(path, settings, redactor, lambda _line: None), settings, _Call.now, redactor)
+    desk.store.create()
+    return desk
+
+
 def open_store() -> Store:
     """Return the store alone, even where its settings cannot be read."""
     path = find_root()

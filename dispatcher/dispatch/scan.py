@@ -30,6 +30,7 @@ class Asked(NamedTuple):
     """What a user asks of a scan. `python` is None to let us find one; `arguments` go to pytest.
 
     `reruns`: how often what fails is run again. `evidence`, `seconds` for the whole run and `test_seconds` for one test stand in for the settings, 0 for no limit.
+    `paths` are folders that modules are looked for in first.
     """
 
     project: Path
@@ -40,6 +41,7 @@ class Asked(NamedTuple):
     evidence: bool | None = None
     seconds: float | None = None
     test_seconds: float | None = None
+    paths: tuple[str, ...] = ()
 
 
 class Scanned(NamedTuple):
@@ -77,7 +79,7 @@ def scan(desk: Desk, asked: Asked, on_progress: Callable[[Progress], None]) -> S
     Raises TestsNotRun when there was nothing to learn; the tasks are then as they were.
     """
     python = interpreter.choose(asked.project, asked.python, os.environ)
-    order = Order(asked.project, python.path, asked.arguments)
+    order = Order(asked.project, python.path, asked.arguments, asked.paths)
     desk.store.view(lambda ledger: ledger.seq)  # a state that cannot be read is told before the tests run
     commit = revision.current(asked.project)
     part = Part(ignore=[asked.project / _INBOX])

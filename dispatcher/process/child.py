@@ -9,8 +9,9 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dispatcher.process.orphans import Orphans
@@ -69,8 +70,11 @@ def run(
     *,
     on_tick: OnTick = lambda _child: None,
     tick: float = 0.1,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Ended:
     """Run a command in a process group of its own, without standard input, and wait for its end.
+
+    `environ` is added to our own environment.
 
     `on_tick` is called about every `tick` seconds with the child, on which it may act, and once after the end,
     when acting does nothing; what it raises ends the child. Ctrl-C, SIGTERM and SIGHUP are passed on as an
@@ -82,7 +86,7 @@ def run(
     try:
         child = subprocess.Popen(
             argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True,
+            start_new_session=True, env={**os.environ, **environ},
         )  # fmt: skip
     except OSError as error:
         orphans.kill()

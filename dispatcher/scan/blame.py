@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from dispatcher.scan.evidence import Evidence, Function
 from dispatcher.scan.history import History
 from dispatcher.scan.spectrum import Suspect
 
-SHOWN, KEPT = 5, 100
+SHOWN, KEPT = 5, 300
 _MOST_CALLS = 3
 
 
@@ -107,7 +107,7 @@ def _bulk(test: str, ranked: Sequence[Suspect], evidence: Evidence) -> dict[str,
     traced, values = evidence.failing[test], evidence.values.get(test, {})
     return {
         "suspects": [_line(suspect, evidence.spans[suspect.function]) for suspect in ranked],
-        "executed": _executed(traced.lines, evidence.spans, [s.function for s in ranked]),
+        "executed": _executed(traced.lines, evidence, [s.function for s in ranked]),
         "compared": values.get("compared"),
         "values": values.get("frames", []),
         "seconds": round(evidence.seconds, 2),
@@ -121,17 +121,27 @@ def _line(suspect: Suspect, span: tuple[int, int]) -> list[Any]:
 
 
 def _executed(
-    lines: Mapping[str, Sequence[int]], spans: Mapping[Function, tuple[int, int]], functions: Iterable[Function]
+    lines: Mapping[str, Sequence[int]], evidence: Evidence, functions: Iterable[Function]
 ) -> dict[str, list[list[int]]]:
-    """Return the lines that a test has executed of some functions, as ranges by file."""
+    """Return the lines that a test has executed of some functions, as ranges by file.
+
+    A range is its first and last line and, where that is known, how many passing tests execute each of them.
+    """
     wanted: dict[str, set[int]] = defaultdict(set)
     for function in functions:
-        first, last = spans[function]
+        first, last = evidence.spans[function]
         wanted[function.path].update(n for n in lines.get(function.path, ()) if first <= n <= last)
-    return {path: _ranges(sorted(numbers)) for path, numbers in sorted(wanted.items()) if numbers}
+    passing = evidence.passing_lines
+    found: dict[str, list[list[int]]] = {}
+    for path, numbers in sorted(wanted.items()):
+        counts = [(n, passing[path, n] if passing else -1) for n in sorted(numbers)]
+        if counts:
+            found[path] = [[*span, count] if passing else span for span, count in _ranges(counts)]
+    return found
 
 
-def _ranges(numbers: Sequence[int]) -> list[list[int]]:
-    """Return sorted numbers as ranges, both ends in."""
-    breaks = [n for n, (a, b) in enumerate(pairwise(numbers), 1) if b != a + 1]
-    return [[numbers[a], numbers[b - 1]] for a, b in pairwise([0, *breaks, len(numbers)])]
+def _ranges(counts: Sequence[tuple[int, int]]) -> Iterator[tuple[list[int], int]]:
+    """Yield sorted numbers, each with a count, as ranges with one count, both ends in."""
+    breaks = [at for at, ((a, x), (b, y)) in enumerate(pairwise(counts), 1) if b != a + 1 or x != y]
+    for a, b in pairwise([0, *breaks, len(counts)]):
+        yield [counts[a][0], counts[b - 1][0]], counts[a][1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,11 +30,21 @@ MOST_CRASHES = 100
 
 
 class Order(NamedTuple):
-    """How the tests are run: where, with which Python, and with which further arguments of pytest's."""
+    """How the tests are run: where, with which Python, and with which further arguments of pytest's.
+
+    `paths` are folders that modules are looked for in before all others.
+    """
 
     project: Path
     python: str
     arguments: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that the tests get in addition to our own."""
+        given = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+        return {"PYTHONPATH": os.pathsep.join([*self.paths, *given])} if self.paths else {}
 
 
 class Part(NamedTuple):
@@ -138,7 +149,7 @@ class Legs:
                 self._fail(crash.records(worker_was_in, "call", self._last(None, patience, worker_was_in)))
             self._tick()
 
-        ended = child.run(argv, self._order.project, on_tick=look)
+        ended = child.run(argv, self._order.project, on_tick=look, environ=self._order.environ)
         self._seconds += ended.seconds
         self._cpu += ended.cpu
         return ended

@@ -1,0 +1,1 @@
+"""How good the contexts are: fixes mined from a repository's own history, replayed, and measured."""
