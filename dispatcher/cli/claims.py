@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dispatcher.cli import document, render
-from dispatcher.cli.composition import open_desk
-from dispatcher.cli.options import Agent, Json, Kind, Labels, Lease, SomeTask, Token, UnderPath
+from dispatcher.cli.composition import context_place, open_desk
+from dispatcher.cli.options import Agent, Budget, Json, Kind, Labels, Lease, ModelName, SomeTask, Token, UnderPath
 from dispatcher.dispatch import claims
 from dispatcher.dispatch.desk import Desk, Whose
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.lifecycle import Wanted
 from dispatcher.errors import InvalidInput
 from dispatcher.text import count as counted
+
+if TYPE_CHECKING:
+    from dispatcher.dispatch.giving import Given
 
 
 def claim_command(
@@ -26,11 +29,14 @@ def claim_command(
     count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="Claim up to N tasks.")] = 1,
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="Wait for a task to become claimable.")] = 0,
     lease: Lease = None,
+    budget: Budget = None,
+    model: ModelName = None,
     json: Json = False,
 ) -> None:
-    """Claim the most urgent task and print it.
+    """Claim the most urgent task and print its context.
 
-    The claim token that is printed with it is what complete, fail, release, heartbeat and progress take.
+    That is how it fails, the code that is to blame and what was tried, within a budget of tokens of the model that will
+    read it. The claim token in its first line is what complete, fail, release, heartbeat and progress take.
     Exits 3 when there is nothing to claim.
 
     Example: dispatcher claim --agent me --label parser --json
@@ -39,17 +45,33 @@ def claim_command(
         raise InvalidInput(what="claim", problem="say who you are: --agent NAME (or DISPATCHER_AGENT)")
     if task and (label or kind or path or count > 1 or wait):
         raise InvalidInput(what="claim", problem="a task given by its id takes no filters, --count or --wait")
+    # Before anything is claimed: what cannot be loaded must not keep a task from its agent.
+    from dispatcher.cli import context_view  # noqa: F401
+    from dispatcher.dispatch import giving
+    from dispatcher.dispatch.contexts import Wish
+
     wanted = Wanted(agent, count, task, tuple(label), kind, path)
     desk = open_desk()
     granted = claims.claim(desk, wanted, lease, wait)
-    if json:
-        render.json({"claims": [{"token": str(c.token), "task": c.task} for c in granted.claims]})
-    else:
-        for number, one in enumerate(granted.claims):
-            render.line("\n---\n") if number else None
-            document.task(one.task, str(one.token))
-        render.hint(f"finish with 'dispatcher complete --claim {granted.claims[0].token}', or fail, or release")
+    _print(granted, giving.give(desk, granted, Wish(budget, model), context_place(desk.settings)), json=json)
     keep_small(desk, granted.ledger)
+
+
+def _print(granted: claims.Granted, given: Given, *, json: bool) -> None:
+    """Print what was claimed with its context, or whole where there is none."""
+    from dispatcher.cli import context_view
+
+    for words in given.notes:
+        render.note(words)
+    both = list(zip(granted.claims, given.made, strict=True))
+    if json:
+        parts = [{"token": str(c.token), "task": c.task, "context": context_view.as_json(made)} for c, made in both]
+        render.json({"claims": parts})
+        return
+    for number, (one, made) in enumerate(both):
+        render.line("\n---\n") if number else None
+        context_view.prompt(made) if made.context else document.task(one.task, str(one.token))
+    render.hint(f"finish with 'dispatcher complete --claim {granted.claims[0].token}', or fail, or release")
 
 
 def fail_command(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,6 +18,7 @@ from dispatcher.files import Root, make_root
 from dispatcher.store.base import Store, Tell
 
 if TYPE_CHECKING:
+    from dispatcher.dispatch.contexts import Place
     from dispatcher.dispatch.ledger_tokens import CountLedger
     from dispatcher.dispatch.machine import Asking
     from dispatcher.llm.vocabularies import Kept
@@ -86,14 +88,20 @@ def open_desk(path: Path | None = None, tell: Tell = render.note) -> Desk:
     return Desk(_store(path, settings, redactor, tell), settings, _Call.now, redactor)
 
 
-def open_private_desk(path: Path) -> Desk:
-    """Return a store of our own at `path`, made if it is not there, with the default settings and nothing told."""
+@contextlib.contextmanager
+def open_private_desk(path: Path) -> Iterator[Desk]:
+    """Have a store of our own at `path`, made if it is not there, with the default settings and nothing told."""
+    from dispatcher.store.filesystem import FilesystemStore
+
     make_root(path)
     redactor = Redactor(os.environ)
     settings = config.load(None, config.FILE, {})
-    desk = Desk(_store(path, settings, redactor, lambda _line: None), settings, _Call.now, redactor)
-    desk.store.create()
-    return desk
+    store = FilesystemStore(path, _Call.now, redactor, settings.seconds("lock.timeout"), lambda _line: None)
+    try:
+        store.create()
+        yield Desk(store, settings, _Call.now, redactor)
+    finally:
+        store.close()
 
 
 def open_store() -> Store:
@@ -158,6 +166,15 @@ def kept() -> Kept:
 
     folder = user_cache.folder(os.environ)
     return Kept(Catalogue(folder), os.path.join(folder, "lexicons"))
+
+
+def context_place(settings: config.Settings) -> Place:
+    """Return where contexts are made from."""
+    from dispatcher import user_cache
+    from dispatcher.dispatch.contexts import Place
+
+    folder = user_cache.folder(os.environ)
+    return Place(find_project(), folder, os.path.join(folder, "lexicons"), lambda: asking(settings))
 
 
 def count_ledger(settings: config.Settings) -> CountLedger:

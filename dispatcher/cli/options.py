@@ -61,6 +61,16 @@ Lease = Annotated[float | None, typer.Option("--lease", metavar="SECONDS", help=
 ModelName = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="The model, as its server calls it; else llm.model.")
 ]
+Budget = Annotated[
+    int | None,
+    typer.Option(
+        "--budget",
+        metavar="N",
+        min=256,
+        max=1 << 24,
+        help="Tokens that the context may have; else a share of the window.",
+    ),
+]
 Session = Annotated[str, typer.Option("--session", metavar="NAME", help="The conversation.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Labels = Annotated[list[str], typer.Option("--label", metavar="LABEL", help="Only with this label; repeatable.")]

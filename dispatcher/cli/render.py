@@ -230,6 +230,8 @@ def _said(event: dict[str, Any]) -> str:
         return f"after {event['previous']['segment'] or 'the start'}"
     if event["type"] == "journal_repaired":
         return f"missing: {', '.join(event['lost'])}" if event["lost"] else "nothing was missing"
+    if event["type"] == "context_given":
+        return f"{event['tokens']:,} of {event['budget']:,} tokens, {event['count']}"
     return text.one_line(next((event[k] for k in ("text", "note", "reason", "title") if event.get(k)), ""))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dispatcher import user_cache
 from dispatcher.cli import render
-from dispatcher.cli.composition import make_new_root, open_desk, open_store
+from dispatcher.cli.composition import find_project, make_new_root, open_desk, open_store
 from dispatcher.cli.options import Json
 from dispatcher.dispatch import upkeep
 from dispatcher.text import count
@@ -58,10 +60,13 @@ def prune_command(
 def rebuild_command(json: Json = False) -> None:
     """Make all files anew from the journal, and repair it.
 
-    A damaged journal is kept aside, and what cannot be saved is named. Exits 7 if something was lost.
+    What is kept of the project's source is forgotten, and read anew when it is needed. A damaged journal is kept aside, and what cannot be saved is named. Exits 7 if something was lost.
 
     Example: dispatcher rebuild
     """
+    from dispatcher.graph import graph
+
+    graph.forget(find_project(), user_cache.folder(os.environ))
     done = upkeep.rebuild(open_store())
     if json:
         render.json({"repaired": done.lines, "lost": done.lost})

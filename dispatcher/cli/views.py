@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dispatcher.cli import document, render
-from dispatcher.cli.composition import count_ledger, open_desk
-from dispatcher.cli.options import Json, Kind, Labels, TaskId, UnderPath, complete_ids
+from dispatcher.cli.composition import context_place, count_ledger, open_desk
+from dispatcher.cli.options import Budget, Json, Kind, Labels, ModelName, TaskId, UnderPath, complete_ids
 from dispatcher.dispatch import views
+from dispatcher.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from dispatcher.context.markdown import Edit
 
 
 class StatusName(StrEnum):
@@ -20,6 +24,14 @@ class StatusName(StrEnum):
     ACTIVE = "ACTIVE"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
+
+
+class EditForm(StrEnum):
+    """What --edit takes."""
+
+    function = "function"
+    blocks = "blocks"
+    diff = "diff"
 
 
 def list_command(
@@ -50,13 +62,59 @@ def list_command(
         render.note("no task fits" if wanted != views.Filter() else "no tasks yet; 'dispatcher scan' makes some")
 
 
-def show_command(task: TaskId, json: Json = False) -> None:
-    """Show a whole task, archived ones too.
+def show_command(
+    task: TaskId,
+    context: Annotated[bool, typer.Option("--context", help="What an agent is given to read.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="With --context: what is in it and why, and what is not.")
+    ] = False,
+    edit: Annotated[
+        EditForm | None, typer.Option("--edit", help="With --context: messages that ask a model for a change so.")
+    ] = None,
+    budget: Budget = None,
+    model: ModelName = None,
+    json: Json = False,
+) -> None:
+    """Show a whole task, or its context.
 
-    Example: dispatcher show parse --json | jq .attempt_log
+    Archived tasks too. The context is what 'claim' would print now; --edit shows it as it is sent to a model.
+
+    Example: dispatcher show parse --context --explain
     """
+    needless = {"--explain": explain, "--edit": edit, "--budget": budget, "--model": model}
+    if not context and (given := [name for name, value in needless.items() if value]):
+        raise InvalidInput(what=", ".join(given), problem="says something about the context: give --context too")
+    if explain and (edit or json):
+        raise InvalidInput(what="--explain", problem="is for people; --json tells all of it, --edit shows messages")
+    if context:
+        _show_context(task, budget, model, edit.value if edit else None, explain=explain, json=json)
+        return
     shown = views.show(open_desk(), task)
     render.json(shown) if json else document.task(shown)
+
+
+def _show_context(
+    task: str, budget: int | None, model: str | None, form: Edit | None, *, explain: bool, json: bool
+) -> None:
+    """Print the context that a task has now. Raises InvalidInput for a budget that nothing fits in."""
+    from dispatcher.cli import context_view
+    from dispatcher.dispatch import giving
+    from dispatcher.dispatch.contexts import Wish
+
+    desk = open_desk()
+    made, notes = giving.look(desk, task, Wish(budget, model, told=form is not None), context_place(desk.settings))
+    for words in notes:
+        render.note(words)
+    if made.context is None:
+        raise InvalidInput(what="--context", problem=made.why)
+    if json:
+        render.json(context_view.as_json(made, form))
+    elif explain:
+        context_view.explain(made)
+    elif form:
+        context_view.messages(made, form)
+    else:
+        context_view.prompt(made)
 
 
 def status_command(json: Json = False) -> None:

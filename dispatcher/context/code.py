@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
-from dispatcher.context import lines
+from dispatcher.context import lines, surroundings
+from dispatcher.context.allotment import allot, likelihoods
 from dispatcher.context.clues import Clues
 from dispatcher.context.excerpt import Excerpt, signature
 from dispatcher.context.pieces import Form, Piece, Tier, code_forms
@@ -14,8 +16,24 @@ from dispatcher.context.signals.values import definitions
 from dispatcher.graph.definition import Definition
 from dispatcher.graph.graph import Graph
 
-_HIGH, _MEDIUM = 8, 20
+_HIGH, _MEDIUM = 8, 30
 """How many of the suspects are of the second tier and before; the same for the third."""
+
+_SHARE = 0.72
+"""The part of the budget that suspects may have together, headings and all."""
+
+_SHARPNESS = 1.0
+"""How much likelier to be to blame a function is for one more point of its score, as an exponent."""
+
+_AROUND, _LEAST = 45, 25
+"""Tokens of a heading with a fence, and the fewest of a function that are worth one."""
+
+_SURROUNDED, _MOST_RANGES, _MOST_AROUND, _LONGEST = 3, 12, 20, 160
+"""For how many functions the surroundings are shown; ranges for each, lines for a file, characters of a line."""
+
+_BYTES_PER_TOKEN = 3.5
+_PER_LINE = 1
+"""About what tells a function's tokens from its source before it is counted."""
 
 _USED = 6
 """Signatures of what the most suspicious function uses."""
@@ -24,27 +42,34 @@ _USED = 6
 class Code:
     """The pieces of code for one failure, those of one tier in the order of their worth."""
 
-    def __init__(self, clues: Clues, graph: Graph, ranked: Sequence[Ranked]) -> None:
-        self._clues, self._graph, self._ranked = clues, graph, ranked
+    def __init__(self, clues: Clues, graph: Graph, ranked: Sequence[Ranked], budget: int) -> None:
+        self._clues, self._graph, self._ranked, self._budget = clues, graph, ranked, budget
         self._query = words.query(clues, graph)
 
     def pieces(self) -> Iterator[Piece]:
         """Yield them."""
         yield from self._suspects()
         yield from self._test()
+        yield from self._around()
         yield from self._used()
 
     def _suspects(self) -> Iterator[Piece]:
-        for n, ranked in enumerate(self._ranked[:_MEDIUM]):
-            tier = Tier.CRITICAL if n == 0 else Tier.HIGH if n < _HIGH else Tier.MEDIUM
-            yield self._function(ranked, tier)
+        ranked = self._ranked[:_MEDIUM]
+        likely = likelihoods([each.score for each in ranked], _SHARPNESS)
+        sizes = [_tokens(self._source(each.definition)) for each in ranked]
+        rooms = allot(likely, sizes, int(self._budget * _SHARE), _AROUND, _LEAST)
+        for n, (each, room) in enumerate(zip(ranked, rooms, strict=True)):
+            if room or n < 1:
+                tier = Tier.CRITICAL if n == 0 else Tier.HIGH if n < _HIGH else Tier.MEDIUM
+                yield self._function(each, tier, max(room, _AROUND + _LEAST))
 
-    def _function(self, ranked: Ranked, tier: Tier) -> Piece:
+    def _function(self, ranked: Ranked, tier: Tier, room: int) -> Piece:
         d = ranked.definition
         weights = lines.weights(self._clues, self._graph, d, self._query)
-        forms = code_forms(self._source(d), d.first, weights)
-        reasons = tuple(_reasons(ranked, self._clues))
-        return Piece("code", tier, f"{d.name} in {d.path}", forms, d.path, ranked.score, reasons, "python", d.name)
+        return Piece(
+            "code", tier, f"{d.name} in {d.path}", code_forms(self._source(d), d.first, weights), d.path, ranked.score,
+            tuple(_reasons(ranked, self._clues)) if tier is Tier.CRITICAL else (), "python", d.name, room,
+        )  # fmt: skip
 
     def _test(self) -> Iterator[Piece]:
         clues = self._clues
@@ -53,19 +78,51 @@ class Code:
             forms = code_forms(self._source(d), d.first, failing)
             yield Piece("test", Tier.CRITICAL, "The failing test", forms, d.path, language="python", name=d.name)
 
+    def _around(self) -> Iterator[Piece]:
+        """Yield the class lines of the most suspicious functions, and the module's names that they use."""
+        seen: dict[str, set[int]] = {}
+        for ranked in self._ranked[:_SURROUNDED]:
+            d = ranked.definition
+            source, others = self._graph.lines(d.path), self._graph.definitions(d.path)
+            holder = next((o for o in others if o.kind == "class" and o.name == d.name.rpartition(".")[0]), None)
+            found = surroundings.own_lines(source, holder, others) if holder else []
+            found += surroundings.names_used(source, d, others)
+            for first, last in found[:_MOST_RANGES]:
+                seen.setdefault(d.path, set()).update(range(first, last + 1))
+        for path, numbers in seen.items():
+            source = self._graph.lines(path)
+            shown = sorted(numbers)[:_MOST_AROUND]
+            text = "\n".join(source[n - 1][:_LONGEST].rstrip() for n in shown)
+            ranges = tuple((n, n) for n in shown)
+            yield Piece(
+                "code",
+                Tier.HIGH,
+                f"Around it in {path}",
+                (Form("full", Excerpt(text, ranges)),),
+                path,
+                language="python",
+            )
+
     def _used(self) -> Iterator[Piece]:
         """Yield the signatures of what the most suspicious function uses."""
         if not self._ranked:
             return
         shown = {ranked.definition for ranked in self._ranked[:_HIGH]}
-        callees = self._graph.callees(self._ranked[0].definition)
-        used = [d for d in callees if d not in shown and d.kind == "function"][:_USED]
+        user = self._ranked[0].definition
+        called = set(re.findall(r"(\w+)\(", "\n".join(self._source(user))))
+        callees = (d for d in self._graph.callees(user) if d not in shown and d.kind == "function")
+        used = [d for d in callees if d.name.rpartition(".")[2] in called][:_USED]
         if used:
             text = "\n".join(f"# {d.path}:{d.first}\n{signature(self._source(d), d.first).text}" for d in used)
             yield Piece("code", Tier.MEDIUM, "Used there", (Form("signatures", Excerpt(text, ())),), language="python")
 
     def _source(self, d: Definition) -> list[str]:
         return self._graph.lines(d.path)[d.first - 1 : d.last]
+
+
+def _tokens(source: Sequence[str]) -> int:
+    """Return about how many tokens a function is."""
+    return int(sum(map(len, source)) / _BYTES_PER_TOKEN) + _PER_LINE * len(source)
 
 
 def _reasons(ranked: Ranked, clues: Clues) -> Iterator[str]:

@@ -12,7 +12,6 @@ from functools import cache
 from typing import NamedTuple
 
 from dispatcher.context.layout import Layout, colon_of, definition_of, enclosing, header_of, layout_of, quotes_of
-from dispatcher.text import count
 
 Fits = Callable[[str], bool]
 """Tells whether there is room for a text."""
@@ -32,7 +31,7 @@ _OVERHEAD = 12
 _LONGEST = 400
 """Characters; of a longer line half of that is shown."""
 
-_SMALL = 20
+_SMALL = 45
 """Characters of a line that is shown rather than a note that it is not."""
 
 _ONE_LINE = 100
@@ -211,5 +210,6 @@ def _without_small_gaps(source: Sequence[str], chosen: Sequence[int]) -> Iterato
 
 
 def _gap(hidden: Sequence[str]) -> str:
+    """Return what stands for lines that are left out: no more than that, for there may be many such places."""
     begins = next((line for line in hidden if line), "")
-    return f"{begins[: len(begins) - len(begins.lstrip())]}... # {count(len(hidden), 'line')}"
+    return f"{begins[: len(begins) - len(begins.lstrip())]}# ..."

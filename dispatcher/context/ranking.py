@@ -25,20 +25,21 @@ SIGNALS: Mapping[str, tuple[str, ...]] = {
     "spectrum": ("spectrum", "lines", "executed"),
     "text": ("text", "name", "said"),
     "calls": ("used", "class named"),
-    "history": ("changed", "changed together", "recent file"),
+    "history": ("changed together", "like tests", "recent file"),
     "shape": ("size", "plain"),
 }
 """What can be switched off, with the values that it stands for."""
 
 _WEIGHTS: Mapping[str, tuple[float, float]] = {
-    "on the way": (1.0, 0.5), "misnamed": (1.0, 0.4), "spectrum": (1.3, 1.2), "lines": (2.3, 1.7),
-    "executed": (3.0, 3.0), "text": (2.0, 1.8), "name": (1.3, 1.3), "said": (1.0, 1.0), "used": (0.6, 0.7),
-    "class named": (0.8, 0.8), "changed": (0.9, 0.9), "changed together": (1.6, 1.6), "recent file": (1.0, 1.0),
-    "size": (1.7, 1.7), "plain": (1.4, 1.4),
+    "on the way": (0.7, 0.3), "misnamed": (0.8, 0.4), "spectrum": (1.9, 1.6), "lines": (1.2, 1.1),
+    "executed": (2.4, 2.4), "text": (2.9, 2.7), "name": (1.6, 1.6), "said": (0.3, 0.3), "used": (0.8, 0.4),
+    "class named": (0.4, 0.4), "changed together": (1.2, 1.2), "like tests": (0.7, 0.7), "recent file": (0.9, 0.9),
+    "size": (1.6, 1.6), "plain": (0.6, 0.6),
 }  # fmt: skip
-"""What each value counts for where something was raised in the source, and otherwise."""
+"""What each value counts for where something was raised in the source, and otherwise: logits, so that scores tell how much
+likelier one function is to be to blame than another."""
 
-_TESTS_OWN = 1.0
+_TESTS_OWN = 1.5
 """How much less suspicious helpers and fixtures of tests are than what they test."""
 
 
@@ -50,11 +51,14 @@ class Ranked(NamedTuple):
     signals: dict[str, float]
 
 
-def rank(clues: Clues, graph: Graph, without: Collection[str] = ()) -> list[Ranked]:
-    """Return the functions that may be to blame, the most suspicious first; `without` names signals to leave out."""
+def rank(clues: Clues, graph: Graph, without: Collection[str] = (), hops: int = calls.HOPS) -> list[Ranked]:
+    """Return the functions that may be to blame, the most suspicious first.
+
+    `without` names signals to leave out; `hops`: how far from the test what it uses is followed.
+    """
     ranked = []
-    for definition, told in values(clues, graph, without).items():
-        if definition.kind == "function":
+    for definition, told in values(clues, graph, without, hops).items():
+        if definition.kind == "function" and not _is_in_the_test(definition, clues):
             weighed = {name: _WEIGHTS[name][not clues.crash] * value for name, value in told.items()}
             adds = {signal: sum(weighed.get(name, 0.0) for name in names) for signal, names in SIGNALS.items()}
             score = sum(adds.values()) - _TESTS_OWN * is_test_code(definition.path)
@@ -63,7 +67,7 @@ def rank(clues: Clues, graph: Graph, without: Collection[str] = ()) -> list[Rank
     return ranked
 
 
-def values(clues: Clues, graph: Graph, without: Collection[str] = ()) -> Told:
+def values(clues: Clues, graph: Graph, without: Collection[str] = (), hops: int = calls.HOPS) -> Told:
     """Return the values of each definition that a signal points to."""
     pointing: dict[str, Values] = {}
     if "traceback" not in without:
@@ -72,13 +76,17 @@ def values(clues: Clues, graph: Graph, without: Collection[str] = ()) -> Told:
         pointing["spectrum"] = execution.spectrum(clues, graph)
         pointing |= {"lines": execution.lines(clues, graph), "executed": execution.executed(clues, graph)}
     if "calls" not in without:
-        pointing["used"] = calls.used(clues, graph)
+        pointing["used"] = calls.used(clues, graph, hops)
     told: Told = defaultdict(dict)
     _take(told, pointing)
     if "text" not in without:
         _take(told, {"text": words.fitting(words.query(clues, graph), graph, list(told))})
     _take(told, _further(clues, graph, list(told), without))
     return told
+
+
+def _is_in_the_test(definition: Definition, clues: Clues) -> bool:
+    return definition.path == clues.test_file and definition.name.startswith(f"{clues.test_name}.")
 
 
 def _further(clues: Clues, graph: Graph, among: Collection[Definition], without: Collection[str]) -> dict[str, Values]:
@@ -90,8 +98,8 @@ def _further(clues: Clues, graph: Graph, among: Collection[Definition], without:
         found["class named"] = calls.of_named_class(clues, graph, among)
     if "history" not in without:
         commits = graph.commits()
-        found["changed"] = history.changed(commits, among)
         found["changed together"] = history.changed_together(commits, clues.test_file, among)
+        found["like tests"] = history.changed_with_like_tests(commits, clues, among)
         found["recent file"] = history.in_recent_file(commits, among)
     if "shape" not in without:
         found |= {"size": shape.size(among), "plain": shape.plain(among)}

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from dispatcher.domain import flakiness
 from dispatcher.domain.record import Event, Record
-from dispatcher.domain.task import KEPT_ATTEMPTS, Attempt, Check, Mute, Result, Task, new_task
+from dispatcher.domain.task import KEPT_ATTEMPTS, Attempt, Check, Given, Mute, Result, Task, new_task
 
 
 class UnknownEvent(Exception):
@@ -160,6 +160,16 @@ def _claimed(tasks: Tasks, event: Event, record: Record) -> None:
         "claimed_at": record.at,
         "lease": event["lease"],
     }
+
+
+@_on("context_given")
+def _context_given(tasks: Tasks, event: Event, record: Record) -> None:
+    """What an agent was given to read with its claim; the task keeps the figures of the latest."""
+    given: Given = {
+        "at": record.at, "agent": event["agent"], "generation": event["generation"], "budget": event["budget"],
+        "tokens": event["tokens"], "count": event["count"], "by": event["by"], "prompt_blob": event["prompt_blob"],
+    }  # fmt: skip
+    tasks.change(event["task"], record.seq)["context"] = given
 
 
 @_on("lease_extended")

@@ -97,6 +97,19 @@ class Check(TypedDict):
     why_blob: NotRequired[str]
 
 
+class Given(TypedDict):
+    """The context that an agent was given with a claim: its budget, its tokens, how well they are known and by what."""
+
+    at: str
+    agent: str
+    generation: int
+    budget: int
+    tokens: int
+    count: str
+    by: str
+    prompt_blob: str
+
+
 class ScanNote(TypedDict):
     """What the last scan that changed anything saw of a task's tests; `held_open` says why it did not close it."""
 
@@ -147,6 +160,7 @@ class Task(TypedDict):
     detail: NotRequired[dict[str, Any]]
     scan: NotRequired[ScanNote]
     last_check: NotRequired[Check]
+    context: NotRequired[Given]
     regressions: NotRequired[int]
     flaky: NotRequired[flakiness.Record]
 

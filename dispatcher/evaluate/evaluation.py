@@ -1,48 +1,52 @@
 """Replaying fixes: each is proved by its tests, scanned as a user would, and the contexts of its task are measured.
 
-All of it is kept in a folder per repository and Python, commit by commit, so that what was interrupted goes on where it
-was. Contexts are always made anew; tests are run again only when what runs them has changed.
+What tests have shown is kept, commit by commit, so that what was interrupted goes on where it was. Contexts are always
+made anew.
 """
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypedDict
 
-import orjson
-
-from dispatcher.context import builder, clues, ranking
+from dispatcher.context import builder, clues
 from dispatcher.context.builder import Recipe
-from dispatcher.dispatch.desk import Desk, whole
+from dispatcher.dispatch.desk import whole
 from dispatcher.domain.task import Task
-from dispatcher.errors import InvalidInput
-from dispatcher.evaluate import baselines, measures, mining
-from dispatcher.evaluate.cases import Case
+from dispatcher.evaluate import measures, proof
+from dispatcher.evaluate.git import GitFailed
+from dispatcher.evaluate.history import Changed
+from dispatcher.evaluate.kept import Place
 from dispatcher.evaluate.measures import Measured, Total
-from dispatcher.evaluate.mining import Bench, Verdict
-from dispatcher.evaluate.repository import Changed, Checkout, Repository
+from dispatcher.evaluate.mining import UNREADABLE, Why
+from dispatcher.evaluate.proof import Bench, Proving
 from dispatcher.evaluate.truth import Truth
 from dispatcher.graph import graph as code_graph
 
-OURS = "dispatcher"
+KINDS = ("crash", "assertion")
 
-VARIANTS: Mapping[str, Recipe] = {
-    OURS: Recipe(),
-    "traceback only": Recipe(order=baselines.traceback),
-    "BM25": Recipe(order=baselines.bm25),
-    "traceback, then BM25": Recipe(order=baselines.traceback_then_bm25),
-    **{f"without {name}": Recipe(without=frozenset((name,))) for name in ranking.SIGNALS},
-}
-"""How contexts are made that are compared: ours, simple ways, and ours with its signals switched off one at a time."""
+
+class Function(TypedDict):
+    """A function as it was called before the fix."""
+
+    path: str
+    name: str
+
+
+class Line(TypedDict):
+    """A changed place: to see one of the lines is to see it. `function` is "" outside of all."""
+
+    path: str
+    lines: list[int]
+    function: str
 
 
 class Bug(TypedDict):
-    """One fix, replayed: what its task was about, and what each way to make a context showed of it."""
+    """One fix, replayed: what it changed, what its task was about, and what each way to make a context showed of it.
+
+    `others` are files that it changes too, neither Python nor of the tests. `tasks`: how many the scan found.
+    """
 
     commit: str
     date: str
@@ -51,123 +55,92 @@ class Bug(TypedDict):
     title: str
     tests: list[str]
     tasks: int
-    functions: list[list[str]]
+    functions: list[Function]
+    places: list[Line]
+    others: list[str]
     measured: dict[str, Measured]
 
 
 class Wish(NamedTuple):
-    """What is to be evaluated: how many bugs at most, in how many tokens, and who counts them."""
+    """What is to be evaluated: how many bugs at most, in how many tokens, who counts them, and what is compared."""
 
     most: int
     asked: builder.Asked
-    cache: str | None
-    variants: Mapping[str, Recipe] = VARIANTS
+    cache: str
+    variants: Mapping[str, Recipe]
 
 
 class Step(NamedTuple):
-    """What was done last: a commit, what became of it, and how far all is."""
+    """What was done last: a commit, and the bug that it is, or why it is none."""
 
     changed: Changed
     bug: Bug | None
-    why: str
-    tried: int
-    of: int
+    why: Why | None
 
 
 class Evaluation:
-    """The replaying of a repository's fixes in a folder of our own."""
+    """The replaying of a repository's fixes, with what is kept at a place."""
 
-    def __init__(self, repository: Repository, python: str, open_desk: Callable[[Path], Desk], folder: Path) -> None:
-        self._folder = folder
-        self._bench = Bench(repository, Checkout(repository, folder / "tree"), python, open_desk)
-        self._ran_by = fingerprint(python)
+    def __init__(self, bench: Bench, place: Place) -> None:
+        self._bench, self._place = bench, place
+        self._by = bench.by
 
-    def replay(self, commits: Sequence[str], wish: Wish) -> Iterator[Step]:
+    def replay(self, candidates: Iterable[tuple[Changed, Truth | Why]], wish: Wish) -> Iterator[Step]:
         """Try commits in their order until there are as many bugs as wished for, and yield what became of each."""
-        candidates = mining.promising(self._bench, commits)
         bugs = 0
-        for tried, (changed, found) in enumerate(candidates, 1):
+        for changed, found in candidates:
+            if isinstance(found, Why):
+                yield Step(changed, None, found)
+                continue
+            bug = self._replayed(changed, found, wish)
+            yield Step(changed, None, bug) if isinstance(bug, Why) else Step(changed, bug, None)
+            bugs += not isinstance(bug, Why)
             if bugs >= wish.most:
                 return
-            bug, why = self._replayed(changed, found, wish)
-            bugs += bug is not None
-            yield Step(changed, bug, why, tried, len(candidates))
 
-    def _replayed(self, changed: Changed, found: Truth | str, wish: Wish) -> tuple[Bug | None, str]:
-        if isinstance(found, str):
-            return None, found
-        home = self._folder / "commits" / changed.commit
-        case, why = self._proved(home, changed, found)
-        if case is None:
-            return None, why
-        self._bench.checkout.before(changed)
-        desk = self._bench.open_desk(home / "state")
-        tasks = mining.tasks(desk)
-        mended = set(case["tests"])
-        task = next((t for t in tasks if mended.intersection(mining.members(desk, t))), None)
-        if task is None:
-            return None, "its task is gone"
-        return self._bug(case, whole(desk, task), len(tasks), wish), ""
-
-    def _proved(self, home: Path, changed: Changed, found: Truth) -> Verdict:
-        """Return the verdict on a commit: the one that is kept, if it was come to by what would come to it now."""
-        file = home / "verdict.json"
-        if (kept := _read(file)) and kept.get("by") == self._ran_by:
-            return Verdict(kept["case"], kept["why"])
-        shutil.rmtree(home, ignore_errors=True)
-        verdict = mining.prove(self._bench, changed, found, home / "state")
-        home.mkdir(0o700, parents=True, exist_ok=True)
-        file.write_bytes(orjson.dumps({**verdict._asdict(), "by": self._ran_by}))
-        return verdict
-
-    def _bug(self, case: Case, task: Task, tasks: int, wish: Wish) -> Bug:
-        measured = {}
-        with code_graph.opened(self._bench.checkout.path, wish.cache) as graph:
-            for name, recipe in wish.variants.items():
-                began = time.process_time()
-                context = builder.build(task, graph, wish.asked, recipe)
-                measured[name] = measures.measure(case, context, time.process_time() - began)
+    def _replayed(self, changed: Changed, truth: Truth, wish: Wish) -> Bug | Why:
+        proving = Proving(self._bench, self._by, self._place.of(changed.commit))
+        for _ in range(2):
+            found = proving.of(changed)
+            if found.why:
+                return found.why
+            task, tasks = self._task(proving, found.tests)
+            if task:
+                break
+            proving.forget()  # somebody has tidied up there: once more
+        else:
+            return Why("its task cannot be read")
+        try:
+            self._bench.checkout.before(changed)
+        except GitFailed as error:
+            return Why(UNREADABLE, str(error))
+        code_graph.opened(self._bench.checkout.project, wish.cache).close()
+        measured = {name: self._measured(task, truth, wish, recipe) for name, recipe in wish.variants.items()}
         return {
-            "commit": case["commit"], "date": case["date"], "subject": case["subject"],
-            "kind": "crash" if clues.of(task).crash else "assertion", "title": task["title"], "tests": case["tests"],
-            "tasks": tasks, "functions": case["functions"], "measured": measured,
+            "commit": changed.commit, "date": changed.date, "subject": changed.subject,
+            "kind": KINDS[not clues.of(task).crash], "title": task["title"], "tests": list(found.tests), "tasks": tasks,
+            "functions": [{"path": path, "name": name} for path, name in truth.functions],
+            "places": [{"path": p.path, "lines": list(p.lines), "function": p.holder} for p in truth.places],
+            "others": list(changed.others), "measured": measured,
         }  # fmt: skip
 
+    def _task(self, proving: Proving, tests: Sequence[str]) -> tuple[Task | None, int]:
+        """Return the task of the mended tests that would be claimed first, and how many tasks there are."""
+        mended = set(tests)
+        with self._bench.open_desk(proving.state) as desk:
+            tasks = proof.tasks(desk)
+            task = next((t for t in tasks if mended.intersection(proof.members(desk, t))), None)
+            return (whole(desk, task) if task else None), len(tasks)
 
-def totals(bugs: Sequence[Bug]) -> dict[str, Total]:
-    """Return the shares over all bugs, by the way in which the contexts were made."""
-    names = list(bugs[0]["measured"]) if bugs else []
-    return {name: measures.total([(bug["kind"], bug["measured"][name]) for bug in bugs]) for name in names}
-
-
-def fingerprint(python: str) -> str:
-    """Return what tells whether tests would be run and looked at in another way than before."""
-    found = hashlib.sha256(python.encode())
-    for room in ("scan", "domain", "evaluate"):
-        for file in sorted(Path(str(files("dispatcher"))).joinpath(room).rglob("*.py")):
-            found.update(file.read_bytes())
-    return found.hexdigest()
-
-
-def folder_of(cache: str, repository: Repository, python: str) -> Path:
-    """Return where the replays of a repository with a Python are kept."""
-    digest = hashlib.sha256(f"{repository.folder}\0{python}".encode()).hexdigest()[:16]
-    return Path(cache, "eval", digest)
+    def _measured(self, task: Task, truth: Truth, wish: Wish, recipe: Recipe) -> Measured:
+        """Make a context as a claim would: with a graph that is opened for it, and known from before."""
+        began = time.process_time()
+        with code_graph.opened(self._bench.checkout.project, wish.cache) as graph:
+            context = builder.build(task, graph, wish.asked, recipe)
+        return measures.measure(truth, context, time.process_time() - began)
 
 
-def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        told = orjson.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return told if isinstance(told, dict) else None
-
-
-def chosen(repository: Repository, since: str | None, given: Sequence[str] | None) -> list[str]:
-    """Return the commits to try: those given, else those of the history. Raises InvalidInput."""
-    if given is not None:
-        return [repository.resolve(commit) for commit in given]
-    found = repository.commits(since)
-    if not found:
-        raise InvalidInput(what="eval", problem="there is no commit to try" + (f" since {since}" if since else ""))
-    return found
+def totals(bugs: Sequence[Bug], kind: str | None = None) -> dict[str, Total]:
+    """Return the means over all bugs, or those of a kind, by the way in which the contexts were made."""
+    chosen = [bug["measured"] for bug in bugs if kind in (None, bug["kind"])]
+    return {name: measures.total([each[name] for each in chosen]) for name in chosen[0]} if chosen else {}

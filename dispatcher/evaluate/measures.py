@@ -1,21 +1,37 @@
-"""What a context shows of a fix: functions, lines, and at which place. Pure."""
+"""What a context shows of a fix: functions, lines, at which place, and why not. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypedDict
 
 from dispatcher.context.builder import Context
-from dispatcher.evaluate.cases import Case
+from dispatcher.evaluate.truth import Truth
+
+Cause = Literal["not ranked", "ranked too low", "no room"]
+CAUSES: Mapping[Cause, str] = {
+    "not ranked": "no signal points there",
+    "ranked too low": "behind all that is shown",
+    "no room": "before something that is shown",
+}
+"""Why the body of a changed function is not in a context."""
+
+
+class Missed(TypedDict):
+    """A changed function of which the body is not in the context."""
+
+    path: str
+    name: str
+    cause: Cause
 
 
 class Measured(TypedDict):
     """One context against one fix.
 
     `any_function`, `all_functions`: whether the bodies of changed functions are in it, None for a fix that changes none
-    (a signature alone does not count). `lines`: the share of the changed places that it shows. `rank`: the place of the
-    first changed function, None if it is not ranked. `shown`: how many functions. `tokens` of the prompt, `seconds` of
-    CPU to make it.
+    (a signature alone does not count); `missed` are those that are not. `lines`: the share of the changed places that
+    it shows, None for a fix without. `rank`: the place of the first changed function, None if it is not ranked.
+    `shown`: of how many functions the body is in it. `tokens` of the prompt, `seconds` of CPU to make it.
     """
 
     any_function: bool | None
@@ -25,10 +41,11 @@ class Measured(TypedDict):
     shown: int
     tokens: int
     seconds: float
+    missed: list[Missed]
 
 
-def measure(case: Case, context: Context, seconds: float) -> Measured:
-    """Return what a context shows of a case."""
+def measure(truth: Truth, context: Context, seconds: float) -> Measured:
+    """Return what a context shows of what was changed."""
     lines: dict[str, set[int]] = {}
     bodies = set()
     for chosen in context.fitted.chosen:
@@ -37,25 +54,40 @@ def measure(case: Case, context: Context, seconds: float) -> Measured:
                 lines.setdefault(chosen.piece.path, set()).update(range(first, last + 1))
             if chosen.form != "signature":
                 bodies.add((chosen.piece.path, chosen.piece.name))
-    changed = {(path, name) for path, name in case["functions"]}
-    order = list(dict.fromkeys((r.definition.path, r.definition.name) for r in context.ranked))
-    ranks = [n for n, unit in enumerate(order, 1) if unit in changed]
-    hits = [any(n in lines.get(path, ()) for n in numbers) for path, numbers, _ in case["places"]]
+    changed = set(truth.functions)
+    order = dict.fromkeys((r.definition.path, r.definition.name) for r in context.ranked)
+    places = {unit: n for n, unit in enumerate(order, 1)}
+    hits = [any(n in lines.get(place.path, ()) for n in place.lines) for place in truth.places]
     return {
         "any_function": bool(changed & bodies) if changed else None,
         "all_functions": changed <= bodies if changed else None,
         "lines": sum(hits) / len(hits) if hits else None,
-        "rank": min(ranks, default=None),
+        "rank": min((places[unit] for unit in changed if unit in places), default=None),
         "shown": len(bodies),
         "tokens": context.fitted.tokens.bound,
         "seconds": round(seconds, 4),
+        "missed": [
+            {"path": path, "name": name, "cause": _cause((path, name), places, bodies)}
+            for path, name in sorted(changed - bodies)
+        ],
     }
 
 
+def _cause(unit: tuple[str, str], places: Mapping[tuple[str, str], int], bodies: Iterable[tuple[str, str]]) -> Cause:
+    if unit not in places:
+        return "not ranked"
+    last = max((places.get(each, 0) for each in bodies), default=0)
+    return "ranked too low" if places[unit] > last else "no room"
+
+
 class Total(TypedDict):
-    """The shares over all bugs, from 0 to 1, None where there is no bug to tell by; `crash_top_3` and `assertion_top_10` are of these kinds."""
+    """Means over all bugs; shares from 0 to 1, None where there is no bug to tell by.
+
+    `with_functions` is of how many bugs a function is changed: the shares of functions and ranks are of these.
+    """
 
     bugs: int
+    with_functions: int
     any_function: float | None
     all_functions: float | None
     lines: float | None
@@ -63,33 +95,29 @@ class Total(TypedDict):
     top_3: float | None
     top_5: float | None
     top_10: float | None
-    crash_top_3: float | None
-    assertion_top_10: float | None
     tokens: float | None
     seconds: float | None
 
 
-def total(measured: Sequence[tuple[str, Measured]]) -> Total:
-    """Return the shares over some bugs, each with its kind: "crash" or "assertion"."""
-    every = [m for _, m in measured]
-    ranked = [(kind, m) for kind, m in measured if m["any_function"] is not None]
+def total(measured: Sequence[Measured]) -> Total:
+    """Return the means over some bugs."""
+    ranked = [m["rank"] for m in measured if m["any_function"] is not None]
 
-    def within(most: int, kind: str | None = None) -> float | None:
-        return _mean([m["rank"] is not None and m["rank"] <= most for k, m in ranked if kind in (None, k)])
+    def within(most: int) -> float | None:
+        return _mean([rank is not None and rank <= most for rank in ranked])
 
     return {
-        "bugs": len(every),
-        "any_function": _mean([m["any_function"] for m in every]),
-        "all_functions": _mean([m["all_functions"] for m in every]),
-        "lines": _mean([m["lines"] for m in every]),
+        "bugs": len(measured),
+        "with_functions": len(ranked),
+        "any_function": _mean([m["any_function"] for m in measured]),
+        "all_functions": _mean([m["all_functions"] for m in measured]),
+        "lines": _mean([m["lines"] for m in measured]),
         "first": within(1),
         "top_3": within(3),
         "top_5": within(5),
         "top_10": within(10),
-        "crash_top_3": within(3, "crash"),
-        "assertion_top_10": within(10, "assertion"),
-        "tokens": _mean([m["tokens"] for m in every]),
-        "seconds": _mean([m["seconds"] for m in every]),
+        "tokens": _mean([m["tokens"] for m in measured]),
+        "seconds": _mean([m["seconds"] for m in measured]),
     }
 
 

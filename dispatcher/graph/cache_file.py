@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dispatcher.flock import Lock
 from dispatcher.graph import schema
 from dispatcher.graph.refreshing import refresh
-from dispatcher.graph.source import Stamp
+from dispatcher.graph.source import Stamp, digest
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,10 +42,8 @@ class Ready(NamedTuple):
 
 def place(project: str, cache: str) -> str:
     """Return the file that holds the index of the project at this path."""
-    from hashlib import blake2b
-
-    digest = blake2b(os.fsencode(os.path.realpath(project)), digest_size=16).hexdigest()
-    return os.path.join(cache, "graphs", digest + _ENDING)
+    named = digest(os.fsencode(os.path.realpath(project))).hex()
+    return os.path.join(cache, "graphs", named + _ENDING)
 
 
 def ready(project: str, cache: str | None, stamps: Mapping[str, Stamp]) -> Ready:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from operator import itemgetter
 from types import CodeType
 
 from dispatcher.graph.span import Span, last_line
 
 _OPTIMIZED = 1  # inspect.CO_OPTIMIZED: a function's code, no class's
 _DEEPEST = 100
+_LINE = itemgetter(2)
 _KEYWORDS = ("def", "class", "async", "@")
 
 
@@ -52,7 +54,7 @@ def _inside(code: CodeType, outer: frozenset[str], blanks: list[str], known: _Ga
         me = inner.co_varnames[0] if inner.co_argcount and inner.co_varnames else ""
         first = inner.co_firstlineno
         last = last_line(blanks, first, min(last, len(blanks)))
-        yield Span(inner.co_qualname, is_class, first, last, names | outer, local, me)
+        yield Span(inner.co_qualname, is_class, first, last, names, outer, local, me)
         yield from _inside(inner, names, blanks, known, depth + 1)
 
 
@@ -74,7 +76,8 @@ def _gathered(code: CodeType, known: _Gathered, depth: int = 0) -> tuple[frozens
     if id(code) in known:
         return known[id(code)]
     names = set(code.co_names)
-    last = max([code.co_firstlineno, *(line for _, _, line in code.co_lines() if line)])
+    last = max(filter(None, map(_LINE, code.co_lines())), default=0)
+    last = max(last, code.co_firstlineno)
     for inner in code.co_consts:
         if type(inner) is CodeType and depth <= _DEEPEST:
             inner_names, inner_last = _gathered(inner, known, depth + 1)

@@ -7,17 +7,17 @@ import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
-from dispatcher.domain.testcode import is_test_code
-from dispatcher.graph import cache_file, commits, source
-from dispatcher.graph.commits import Commit
-from dispatcher.graph.cycles import components
-from dispatcher.graph.definition import MODULE, Definition, Link, last_part, place_of
+from dispatcher.graph import cache_file, source
+from dispatcher.graph.definition import MODULE, Definition, Link, is_test, last_part, place_of
 from dispatcher.graph.index import Gone, Index, Part
 from dispatcher.graph.outline import IMPORTS, RAISES
 from dispatcher.graph.relation import ERROR, LIBRARY, Relation
 from dispatcher.graph.searching import Search
+
+if TYPE_CHECKING:
+    from dispatcher.graph.commits import Commit
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -33,20 +33,30 @@ def opened(project: Path, cache: str | None) -> Graph:
 
 def forget(project: Path, cache: str) -> None:
     """Remove what is kept of a project's graph: it is made anew when it is next opened."""
+    from dispatcher.graph import commits
+
     commits.forget(project, cache)
     cache_file.forget(str(project), cache)
 
 
 def _sound(method: Callable[Concatenate[Graph, _P], _R]) -> Callable[Concatenate[Graph, _P], _R]:
-    """Answer from a new index in memory where the one in the cache turns out to be damaged."""
+    """Answer from the index as it is now where another process has swept it, from a new one where it is damaged."""
 
     @functools.wraps(method)
     def answer(graph: Graph, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         import sqlite3
 
+        damage = (sqlite3.Error, ValueError, TypeError, IndexError, MemoryError, OverflowError)
         try:
             return method(graph, *args, **kwargs)
-        except (sqlite3.Error, ValueError, TypeError, IndexError, Gone):
+        except Gone:
+            graph.remade()
+        except damage:
+            if not graph.remade():
+                raise
+        try:
+            return method(graph, *args, **kwargs)
+        except (Gone, *damage):
             if not graph.remade():
                 raise
             return method(graph, *args, **kwargs)
@@ -64,13 +74,16 @@ class Graph:
         self._project = os.path.realpath(project)
         self._cache = cache
         self._commits: list[Commit] | None = None
-        stamps = source.walk(self._project)
-        self._use(Index(cache_file.ready(self._project, cache, stamps)))
+        self._use(self._ready())
+
+    def _ready(self) -> Index:
+        return Index(cache_file.ready(self._project, self._cache, source.walk(self._project)))
 
     def _use(self, index: Index) -> None:
         self._index = index
         self._relation = Relation(index)
         self._search: Search | None = None
+        self._lines: dict[str, list[str]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +94,11 @@ class Graph:
     def close(self) -> None:
         """Give back what the graph holds."""
         self._index.close()
+
+    def reopen(self) -> None:
+        """Bring the index up to date once more."""
+        self._index.close()
+        self._use(self._ready())
 
     def remade(self) -> bool:
         """Make the index anew in memory, and forget the one that is kept; False if it was in memory."""
@@ -108,7 +126,7 @@ class Graph:
         """Return the definition with a qualified name, "<module>" for the module; of several the one with most lines."""
         if name == MODULE:
             return self._index.definition(Part(path, 0)) if path in self._index.contents else None
-        found = [each for each in self._index.definitions(path) if each.name == name]
+        found = [each for _, each in self._index.called(path, name)]
         return max(found, key=lambda each: each.last - each.first, default=None)
 
     @_sound
@@ -125,13 +143,14 @@ class Graph:
     @_sound
     def lines(self, path: str) -> list[str]:
         """Return a file's lines as they were indexed, without their ends; none for one not known or changed since."""
-        from hashlib import blake2b
-
-        known = self._index.digest(path)
-        data = None if known is None else source.read(os.path.join(self._project, path))
-        if data is None or blake2b(data, digest_size=16).digest() != known:
-            return []
-        return source.lines_of(source.decoded(data))
+        found = self._lines.get(path)
+        if found is None:
+            known = self._index.digest(path)
+            data = None if known is None else source.read(os.path.join(self._project, path))
+            if data is None or source.digest(data) != known:
+                return []
+            found = self._lines[path] = source.lines_of(source.decoded(data))
+        return list(found)
 
     # Who uses whom
 
@@ -140,7 +159,8 @@ class Graph:
         """Return the functions and classes of the project that a definition refers to, in order of first use."""
         found = [self._index.definition(each.part) for part in self._parts(definition)
                  for each in self._relation.references(part)]  # fmt: skip
-        return [each for each in dict.fromkeys(found) if each.node != definition.node]
+        own = definition.node
+        return [each for each in dict.fromkeys(found) if each.node != own]
 
     @_sound
     def callers(self, definition: Definition) -> list[Definition]:
@@ -173,6 +193,8 @@ class Graph:
     @_sound
     def cycles(self) -> list[list[str]]:
         """Return the groups of files that import each other in circles, each sorted, the largest first."""
+        from dispatcher.graph.cycles import components
+
         links = {path: self.imports(path) for path in self._index.contents}
         return sorted((each for each in components(links) if len(each) > 1), key=lambda each: (-len(each), each))
 
@@ -220,6 +242,8 @@ class Graph:
     def commits(self) -> list[Commit]:
         """Return what the latest commits changed, newest first; none where git cannot tell."""
         if self._commits is None:
+            from dispatcher.graph import commits
+
             self._commits = commits.latest(Path(self._project), self._cache)
         return self._commits
 
@@ -232,7 +256,7 @@ class Graph:
         `terms` are as `terms_of` cuts them, with a weight each. Equal scores go by path and line. `tests`: those in
         the tests' files too.
         """
-        best = self._searching().best(terms, most, lambda part: tests or not is_test_code(part.path))
+        best = self._searching().best(terms, most, lambda path: tests or not is_test(path))
         found = [(self._index.definition(part), score) for part, score in best if score > 0]
         return sorted(found, key=lambda each: (-each[1], _order(each[0])))[: max(0, most)]
 
@@ -254,8 +278,8 @@ class Graph:
             return []
         if definition.name == MODULE:
             return [Part(definition.path, 0)]
-        every = self._index.definitions(definition.path)
-        return [Part(definition.path, number) for number, each in enumerate(every, 1) if each == definition]
+        called = self._index.called(definition.path, definition.name)
+        return [Part(definition.path, number) for number, each in called if each == definition]
 
     def _parts_of_node(self, node: str) -> list[Part]:
         place = place_of(node)
@@ -263,8 +287,7 @@ class Graph:
             return []
         if node.startswith("module:"):
             return [Part(place[0], 0)]
-        every = self._index.definitions(place[0])
-        return [Part(place[0], number) for number, each in enumerate(every, 1) if each.node == node]
+        return [Part(place[0], number) for number, each in self._index.called(*place) if each.node == node]
 
 
 def _order(definition: Definition) -> tuple[str, int, str]:

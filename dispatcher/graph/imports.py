@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-_IMPORT = re.compile(r"\bimport\b")
+from dispatcher.graph.outline import STAR, Import
+
+# It begins with plain letters, which are found at the speed of C: that they begin a word is looked at afterwards.
+_IMPORT = re.compile(r"import(?<!\wimport)\b")
 _BEFORE = re.compile(r"(?:.*[;:])?[ \t\f]*(?:from[ \t]*(\.[. \t]*[\w.]*|[ \t][\w.]+)[ \t]*)?\Z")
 _AFTER = re.compile(r"[ \t]*(\([^()]*\)?|[^\n;]*)")
 _NAMED = re.compile(r"([^\W\d][\w.]*|\*)(?:[ \t\n]+as[ \t\n]+([^\W\d]\w*))?")
-STAR = "*"
-
-
-class Import(NamedTuple):
-    """One name that an import statement binds.
-
-    `module` is the dotted name after `level` dots; `name` what is taken from it, "" for `import module`, "*" for all
-    there is; `bound` the name in this file, "" for "*". `line` counts from 1.
-    """
-
-    level: int
-    module: str
-    name: str
-    bound: str
-    line: int
-
-    @property
-    def words(self) -> str:
-        """How the statement reads."""
-        if not self.name:
-            plain = self.bound in (self.module, self.module.partition(".")[0])
-            return f"import {self.module}" if plain else f"import {self.module} as {self.bound}"
-        renamed = "" if self.bound in ("", self.name) else f" as {self.bound}"
-        return f"from {'.' * self.level}{self.module} import {self.name}{renamed}"
 
 
 def imports_of(blank: str) -> list[Import]:

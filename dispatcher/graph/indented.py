@@ -63,10 +63,10 @@ def _qualified(around: list[_Open], name: str) -> str:
 
 def _span(name: str, first: int, last: int, body: list[str], *, is_class: bool) -> Span:
     if is_class:
-        return Span(name, is_class, first, last, None, frozenset(), "")
+        return Span(name, is_class, first, last, None, frozenset(), frozenset(), "")
     parameters = _PARAMETERS.search("\n".join(body[:20]))
     listed = [each.strip(" \t\n*\\") for each in parameters[1].split(",")] if parameters else []
     named = [match[0] for each in listed if (match := _NAME.match(each))]
     # Bound to be read as keyword arguments as well, which no link comes from either.
     local = {assigned for line in body for assigned in _ASSIGNED.findall(line)} | set(named)
-    return Span(name, is_class, first, last, None, frozenset(local), named[0] if named else "")
+    return Span(name, is_class, first, last, None, frozenset(), frozenset(local), named[0] if named else "")

@@ -5,6 +5,7 @@ A module goes by its stem: its path without ".py", a package by its folder, whet
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Collection
 
@@ -28,17 +29,24 @@ class Modules:
 
     def __init__(self, files: Collection[str]) -> None:
         self._files = files
-        self._by_word: dict[str, list[str]] = {}
-        self._stems: set[str] = set()
         self._answers: dict[tuple[str, str], str | None] = {}
-        for path in files:
-            self._note(stem_of(path))
 
-    def _note(self, stem: str) -> None:
-        while stem and stem not in self._stems:
-            self._stems.add(stem)
-            self._by_word.setdefault(word_of(stem), []).append(stem)
-            stem = stem.rpartition("/")[0]
+    @functools.cached_property
+    def _stems(self) -> set[str]:
+        """The stems of all files and folders."""
+        found = set(map(stem_of, self._files))
+        new = found
+        while new:
+            new = {stem.rpartition("/")[0] for stem in new} - found
+            found = found | new
+        return found - {""}
+
+    @functools.cached_property
+    def _by_word(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for stem in self._stems:
+            found.setdefault(word_of(stem), []).append(stem)
+        return found
 
     def file_of(self, stem: str) -> str | None:
         """Return the file of a module: a package goes before a module of its name. None for a bare folder."""

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from dispatcher.domain.testcode import is_test_code
-from dispatcher.graph.definition import INVERSE, LOCALS, Definition, Link, LinkKind, last_part
+from dispatcher.graph.definition import INVERSE, LOCALS, Definition, Link, LinkKind, is_test, last_part
 from dispatcher.graph.index import Index, Part
 from dispatcher.graph.modules import stem_of, word_of
 from dispatcher.graph.outline import IMPORTS, NAMES, PACKAGE, VALUES
@@ -87,7 +86,7 @@ class Relation:
             if found in derived_from:
                 continue
             target = self._index.definition(found)
-            tests = here.kind == "test" and not is_test_code(target.path)
+            tests = here.kind == "test" and not is_test(target.path)
             yield self._to("tests" if tests else "calls", found, why)
         outline = self._index.outline(part.path)
         for name in outline.parts[part.number - 1].raises if outline else ():

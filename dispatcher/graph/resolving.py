@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dispatcher.domain.testcode import is_test_code
-from dispatcher.graph.definition import FREE, LOCALS, METHOD
-from dispatcher.graph.imports import STAR, Import
+from dispatcher.graph.definition import FREE, LOCALS, METHOD, is_test
 from dispatcher.graph.index import Index, Part
 from dispatcher.graph.modules import Modules
-from dispatcher.graph.references import SELF, SUPER
+from dispatcher.graph.outline import SELF, STAR, SUPER, Import
 
 MOST_NAMESAKES = 5
 """An attribute of an unknown value may be any definition of its name, if no more than so many have it."""
@@ -80,10 +78,8 @@ class Resolver:
     def _names_of(self, path: str) -> _Names:
         names = self._names.get(path)
         if names is None:
-            names = self._names[path] = _Names({}, {}, [])
+            names = self._names[path] = _Names(self._index.numbers(path), {}, [])
             outline = self._index.outline(path)
-            for number, part in enumerate(outline.parts if outline else (), 1):
-                names.own.setdefault(part.name, []).append(number)
             for each in outline.imports if outline else ():
                 if each.name == STAR:
                     names.stars.append(each)
@@ -163,7 +159,8 @@ class Resolver:
         return self._lookup(part.path, name, set())
 
     def _name_of(self, part: Part) -> str:
-        return self._index.definition(part).name if part.number else ""
+        outline = self._index.outline(part.path) if part.number else None
+        return outline.parts[part.number - 1].name if outline else ""
 
     def _of_self(self, part: Part, names: list[str]) -> list[Found]:
         owner = self._name_of(part).rpartition(".")[0].removesuffix(LOCALS[:-1])
@@ -236,7 +233,7 @@ class Resolver:
 
     def _attribute(self, part: Part, name: str) -> list[Found]:
         """Return every method of a name if there are few of them."""
-        return self._few(name, METHOD, in_tests=is_test_code(part.path))
+        return self._few(name, METHOD, in_tests=is_test(part.path))
 
     def is_meant_by_attributes(self, name: str) -> bool:
         """Tell whether an attribute of a value that is not known may mean a definition of this name."""
@@ -244,14 +241,14 @@ class Resolver:
 
     def _anywhere(self, part: Part, name: str) -> list[Found]:
         """Return every function and class of a name that stands in no other, if there are few of them."""
-        return self._few(name, FREE, in_tests=is_test_code(part.path))
+        return self._few(name, FREE, in_tests=is_test(part.path))
 
     def _few(self, name: str, where: int, *, in_tests: bool) -> list[Found]:
         key = (name, where, in_tests)
         found = self._fews.get(key)
         if found is None:
             named = [] if name.startswith("__") else self._index.named(name, where)
-            named = [each for each in named if in_tests or not is_test_code(each.path)]
+            named = [each for each in named if in_tests or not is_test(each.path)]
             few = named if len(named) <= (1 if name in _BUILTIN else MOST_NAMESAKES) else []
             why = f"the only `{name}`" if len(few) == 1 else f"one of {len(few)} called `{name}`"
             found = self._fews[key] = [Found(each, why) for each in few]

@@ -7,15 +7,12 @@ from array import array
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import orjson
-
-from dispatcher.graph.imports import Import
-from dispatcher.graph.outline import Outline, Part
+from dispatcher.graph.outline import Import, Outline, Part
 
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = f"1 {sys.byteorder} {sys.version_info[0]}.{sys.version_info[1]}"
+VERSION = f"2 {sys.byteorder} {sys.version_info[0]}.{sys.version_info[1]}"
 """What an index was made by: another Python compiles other source, and calls other text a name."""
 
 _TABLES = """
@@ -23,9 +20,8 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE files (path TEXT PRIMARY KEY, content INTEGER, mtime INTEGER, ctime INTEGER, size INTEGER, inode INTEGER,
                     seen INTEGER) WITHOUT ROWID;
 CREATE TABLE contents (id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB UNIQUE, base INTEGER, documents INTEGER,
-                       lengths BLOB, outline BLOB);
-CREATE TABLE defined (name TEXT, content INTEGER, number INTEGER, standing INTEGER,
-                      PRIMARY KEY (name, content, number)) WITHOUT ROWID;
+                       lengths BLOB);
+CREATE TABLE outlines (content INTEGER PRIMARY KEY, outline BLOB);
 CREATE TABLE renamed (name TEXT, bound TEXT, content INTEGER, PRIMARY KEY (name, bound, content)) WITHOUT ROWID;
 CREATE TABLE terms (term TEXT, segment INTEGER, postings BLOB, PRIMARY KEY (term, segment)) WITHOUT ROWID;
 """
@@ -52,6 +48,18 @@ def is_current(connection: sqlite3.Connection) -> bool:
 def number(connection: sqlite3.Connection, key: str) -> int:
     """Return one of the numbers that an index keeps."""
     return int(connection.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()[0])
+
+
+def content(connection: sqlite3.Connection, digest: bytes) -> int | None:
+    """Return the number of the content with a hash, if there is one."""
+    row = connection.execute("SELECT id FROM contents WHERE hash = ?", [digest]).fetchone()
+    return row[0] if row else None
+
+
+def last_content(connection: sqlite3.Connection) -> int:
+    """Return the highest number that a content ever had."""
+    found = connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'contents'").fetchone()
+    return int(found[0])
 
 
 def posting(document: int, times: int) -> int:
@@ -83,12 +91,16 @@ def unpacked(data: bytes) -> array[int]:
 
 def dumped(outline: Outline) -> bytes:
     """Return an outline as bytes."""
+    import orjson
+
     return orjson.dumps([
-        [list(part) for part in outline.parts], [list(each) for each in outline.imports], outline.lines, outline.compiles,
+        [tuple(part) for part in outline.parts], [tuple(each) for each in outline.imports], outline.lines, outline.compiles,
     ])  # fmt: skip
 
 
 def loaded(data: bytes) -> Outline:
     """Return the outline in bytes that `dumped` made. Raises ValueError or TypeError for others."""
+    import orjson
+
     parts, imports, lines, compiles = orjson.loads(data)
-    return Outline([Part(*part) for part in parts], [Import(*each) for each in imports], lines, compiles)
+    return Outline(list(map(Part._make, parts)), list(map(Import._make, imports)), lines, compiles)

@@ -6,6 +6,7 @@ import codecs
 import os
 import re
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import NamedTuple
 
 from dispatcher.text import well_formed
@@ -16,10 +17,13 @@ MAX_BYTES = 2_000_000
 
 _SKIPPED = frozenset({"__pycache__", "node_modules", "INBOX", "site-packages"})
 _OUTPUTS = frozenset({"build", "dist"})
-_COOKIE = re.compile(rb"^[ \t\f]*#[^\n\r]*?coding[:=][ \t]*([-\w.]+)")
-_BLANK = re.compile(rb"^[ \t\f]*(?:#[^\n\r]*)?(?:\r\n|\r|\n|\Z)")
+_COOKIE = rb"^[ \t\f]*#[^\n\r]*?coding[:=][ \t]*([-\w.]+)"
+_BLANK = rb"^[ \t\f]*(?:#[^\n\r]*)?(?:\r\n|\r|\n|\Z)"
 # Codecs that are no way to write a source file, and take quadratic time.
 _REFUSED = frozenset({"idna", "punycode"})
+
+
+_NAME = attrgetter("name")
 
 
 class Stamp(NamedTuple):
@@ -36,27 +40,28 @@ def walk(project: str) -> dict[str, Stamp]:
 
     Left out are hidden folders, virtual environments, installed packages, caches, INBOX, and what builds put out.
     """
-    found = dict(_files(project, ""))
+    found = dict(_files(project))
     return {path: found[path] for path in sorted(found)[:MAX_FILES]}
 
 
-def _files(project: str, start: str) -> Iterator[tuple[str, Stamp]]:
-    folders = [start]
+def _files(project: str) -> Iterator[tuple[str, Stamp]]:
+    folders = [""]
     count = 0
     while folders and count < MAX_FILES:
         folder = folders.pop()
         try:
             with os.scandir(os.path.join(project, folder)) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name)
+                inside = sorted(entries, key=_NAME)
         except OSError:
             continue
         names = {entry.name for entry in inside}
         if folder and _is_left_out(folder, names):
             continue
+        start = f"{folder}/" if folder else ""
         for entry in inside:
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.name.endswith(".py"):
-                if (stamp := _stamp(entry)) and well_formed(path) == path:
+            path = start + entry.name
+            if path.endswith(".py"):
+                if (path.isascii() or well_formed(path) == path) and (stamp := _stamp(entry)):
                     count += 1
                     yield path, stamp
             elif _is_folder(entry):
@@ -101,6 +106,13 @@ def read(path: str) -> bytes | None:
     return data if len(data) <= MAX_BYTES else None
 
 
+def digest(data: bytes) -> bytes:
+    """Return the hash that a content goes by, of 16 bytes."""
+    from _blake2 import blake2b  # as hashlib has it, which loads OpenSSL first: that takes longer than a query
+
+    return blake2b(data, digest_size=16).digest()
+
+
 def decoded(data: bytes) -> str:
     """Return source as text with plain line ends: by its byte order mark or PEP 263, else as UTF-8.
 
@@ -127,9 +139,9 @@ def _encoding(data: bytes) -> str | None:
     head = data[:1000]
     if b"coding" not in head:
         return None
-    match = _COOKIE.match(head)
-    if match is None and (blank := _BLANK.match(head)):
-        match = _COOKIE.match(head[blank.end() :])
+    match = re.match(_COOKIE, head)
+    if match is None and (blank := re.match(_BLANK, head)):
+        match = re.match(_COOKIE, head[blank.end() :])
     if match is None:
         return None
     name = match[1].decode("ascii", "replace").lower().replace("_", "-")

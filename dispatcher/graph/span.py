@@ -12,7 +12,8 @@ _LONGEST_DECORATORS = 1000
 class Span(NamedTuple):
     """A definition as a reading of the file found it.
 
-    `names`: the global and attribute names of its code, None where it could not be compiled and any may be one.
+    `names`: the global and attribute names of its code, None where it could not be compiled and any may be one;
+    `outer` those of the code around it.
     `local`: names of its own, its parameters among them; `me` is the first parameter of a method.
     """
 
@@ -21,6 +22,7 @@ class Span(NamedTuple):
     first: int
     last: int
     names: frozenset[str] | None
+    outer: frozenset[str]
     local: frozenset[str]
     me: str
 

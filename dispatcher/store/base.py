@@ -29,8 +29,8 @@ from dispatcher.text import cut
 T = TypeVar("T")
 
 MAX_RECORD_BYTES = 8_000_000
-BULK = ("detail",)
-"""Fields that hold any JSON data and go into a blob as a whole."""
+BULK = ("detail", "prompt")
+"""Fields that hold any JSON data, or only matter as a whole, and go into a blob."""
 
 EXCERPT_BYTES = 600
 """A longer field goes into a blob; the record and the task keep this much of it."""

@@ -14,6 +14,9 @@ FILES = {
     "till.py": "from shop import total\n\n\ndef price(): raise KeyError('x')\n\n\ndef bill(): return total()\n",
     "tests/test_shop.py": "from shop import total\n\n\ndef test_total():\n    assert total() == 3\n",
 }
+REPORT = """<testsuite><testcase classname="tests.test_shop" name="test_total">
+<failure type="AssertionError" message="assert 2 == 3">tests/test_shop.py:5: AssertionError</failure>
+</testcase></testsuite>"""
 
 
 @pytest.fixture
@@ -91,7 +94,8 @@ def test_tasks_are_linked_with_their_tests_their_error_and_what_they_wait_for(
 ) -> None:
     assert root
     assert source
-    run("scan", code=None)
+    (source / "report.xml").write_text(REPORT)
+    run("scan", "--junit", "report.xml", code=None)
     (task,) = run("list", "--json").json["tasks"]
     run("add", "later", "--depends-on", task["id"])
     found = {(link["kind"], link["node"]) for link in run("graph", task["id"][:8], "--json").json["links"]}

@@ -78,10 +78,9 @@ def test_add_as_json_is_the_task_file(run: Run, root: Path) -> None:
 def test_claim_prints_the_token_and_the_task_as_markdown(run: Run) -> None:
     task_id = add(run, "one", "--body", "first line\nsecond line", "--label", "x")
     shown = run("claim", "--agent", "me").out
-    assert shown.startswith("# one\n")
-    assert f"{task_id}@1" in shown
+    assert shown.startswith(f"# Task {task_id} (ACTIVE, claim {task_id}@1): one\n")
     assert "first line\nsecond line\n" in shown
-    assert "claimed by me" in shown
+    assert "claimed by me" in run("show", task_id).out
 
 
 @pytest.mark.usefixtures("root")

@@ -160,6 +160,9 @@ class Fold:
         self._must(held and event.get("generation", task.generation) == task.generation, event, seq)
         task.status = status
 
+    def _context_given(self, event: Record, seq: int) -> None:
+        self._held(event, seq, "ACTIVE")
+
     def _lease_extended(self, event: Record, seq: int) -> None:
         self._held(event, seq, "ACTIVE")
 

@@ -158,6 +158,12 @@ def _scanned(play: Play, project: Path) -> None:
     recorded.remember(project)
 
 
+def _recorded(play: Play, project: Path) -> None:
+    play("init")
+    recorded.write(project, "one two three")
+    play(*recorded.SCAN)
+
+
 def _to_verify(broken: str) -> Callable[[Play, Path], None]:
     def prepare(play: Play, project: Path) -> None:
         play("init")
@@ -203,6 +209,8 @@ SCENARIOS: dict[str, Scenario] = {
     "edit": Scenario(_some, ("edit", "delta", "--body", LONG, "--priority", "90")),
     "mute": Scenario(_some, ("mute", "delta", "--reason", LONG, "--until", "7d")),
     "claim": Scenario(_some, ("claim", "--agent", "other", "--count", "2")),
+    # What is given with it is a second record, which may fail without a word in the exit code.
+    "claim with code": Scenario(_recorded, ("claim", "--agent", "other"), vouched=1),
     "claim of expired tasks": Scenario(
         _two_claims,
         ("claim", "--agent", "other", "--count", "2"),

@@ -11,6 +11,8 @@ from dispatcher.graph.definition import Definition
 from dispatcher.graph.graph import Graph
 
 HOPS = 2
+"""How far from the test; one hop finds less (docs/eval.md)."""
+
 _FADING = 0.5
 """How much less a callee's callee counts."""
 

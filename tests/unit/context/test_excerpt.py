@@ -54,7 +54,7 @@ HEADER = "\n".join(FEED[:6])
 
 def test_the_header_is_shown_even_without_room() -> None:
     found = excerpt(FEED, 101, {}, up_to(0))
-    assert found.text == HEADER + "\n    ... # 21 lines"
+    assert found.text == HEADER + "\n    # ..."
     assert found.shown == ((101, 106),)
 
 
@@ -67,11 +67,11 @@ def test_all_is_shown_where_there_is_room() -> None:
 def test_the_heaviest_line_comes_with_the_headers_that_enclose_it() -> None:
     found = excerpt(FEED, 1, {22: 1.0}, up_to(360))
     assert found.text.removeprefix(HEADER).splitlines()[1:] == [
-        "    ... # 7 lines",
+        "    # ...",
         *FEED[13:15],
-        "            ... # 5 lines",
+        "            # ...",
         *FEED[20:23],
-        "    ... # 3 lines",
+        "    # ...",
         FEED[26],
     ]
     assert found.shown == ((1, 6), (14, 15), (21, 23), (27, 27))
@@ -94,7 +94,7 @@ def test_without_weights_the_beginning_and_the_ways_out_are_shown() -> None:
 def test_the_docstring_goes_first_and_one_line_of_it_stays() -> None:
     whole = len("\n".join(FEED))
     found = shown(whole - 1, {20: 1.0})
-    assert '"""Take data in."""\n    ... # 4 lines\n    first' in found
+    assert '"""Take data in."""\n    # ...\n    first' in found
     assert [line for line in FEED[11:] if line not in found.splitlines()] == []
     assert "Take data" not in shown(whole - 60, {20: 1.0})
 
@@ -102,7 +102,7 @@ def test_the_docstring_goes_first_and_one_line_of_it_stays() -> None:
 def test_a_gap_of_one_short_line_is_shown_instead() -> None:
     lines = ["def f():", "    a = one_thing()", "    x = 1", "    b = another_thing()", f"    call({'x' * 99})"]
     found = excerpt(lines, 1, {2: 1, 4: 1}, up_to(90))
-    assert found.text == "\n".join([*lines[:4], "    ... # 1 line"])
+    assert found.text == "\n".join([*lines[:4], "    # ..."])
     assert found.shown == ((1, 4),)
 
 

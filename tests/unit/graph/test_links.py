@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import dispatcher
+from dispatcher.graph import searching
 from dispatcher.graph.definition import Definition, Link
-from dispatcher.graph.graph import Graph
+from dispatcher.graph.graph import Graph, opened
 from dispatcher.graph.terms import terms_of
 from tests.unit.graph.written import graph_of
 
@@ -181,6 +183,27 @@ def test_the_score_is_that_of_bm25(tmp_path: Path) -> None:
     # ln(1 + (3 - 1 + 0.5) / (1 + 0.5)) for one document in three; lengths 3, 2, 2.
     idf, norm = 0.9808292530117262, 1.2 * (0.25 + 0.75 * 3 / (7 / 3))
     assert found[1] == pytest.approx(2 * idf * 2 * 2.2 / (2 + norm))
+
+
+def test_terms_that_cannot_lift_a_text_to_the_best_are_looked_up_with_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = sorted(Path(dispatcher.__file__).parent.glob("graph/*.py"))
+    graph_of(
+        tmp_path, {path.name: path.read_bytes() for path in sources[:12]} | {"test_x.py": "def test_f(self): pass\n"}
+    ).close()
+    found = []
+    for first in (10**9, 0):
+        monkeypatch.setattr(searching, "_FIRST", first)
+        with opened(tmp_path, None) as graph:
+            every = [each for path in graph.files() for each in graph.definitions(path)]
+            for asked in every[::4]:
+                terms = terms_of("\n".join(graph.lines(asked.path)[asked.first - 1 : asked.last]))
+                for most in (1, 5, 40):
+                    found.append((graph.search(terms, most, tests=False), graph.score(terms, every)))
+                    best = sorted((score for each, score in found[-1][1].items() if each.kind != "test"), reverse=True)
+                    assert [score for _, score in found[-1][0]] == [score for score in best[:most] if score > 0]
+    assert found[: len(found) // 2] == found[len(found) // 2 :]
 
 
 def test_terms_are_names_and_their_parts() -> None:

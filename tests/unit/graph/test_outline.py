@@ -11,7 +11,7 @@ import dispatcher
 from dispatcher.graph import source
 from dispatcher.graph.blanking import blanked
 from dispatcher.graph.imports import imports_of
-from dispatcher.graph.outline import outline_of
+from dispatcher.graph.reading import outline_of
 from tests.unit.graph.written import parts, places
 
 NESTED = '''
@@ -94,7 +94,7 @@ def test_source_that_does_not_compile_is_read_by_its_indents() -> None:
 )  # fmt: skip
 def test_no_text_is_too_odd(text: str) -> None:
     outline, words = outline_of(text)
-    assert len(words.terms) == len(outline.parts) + 1
+    assert len(words.own) == len(outline.parts) + 1
 
 
 def test_a_docstring_alone_is_a_body_and_brackets_may_close_in_the_first_column() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dispatcher.graph.graph import Graph, opened
-from dispatcher.graph.outline import Part, outline_of
+from dispatcher.graph.outline import Part
+from dispatcher.graph.reading import outline_of
 
 
 def write(project: Path, files: Mapping[str, str | bytes]) -> Path:

@@ -1,0 +1,88 @@
+"""Which lines of the suspects are shown, and what stands around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.context import clues, lines, surroundings
+from dispatcher.context.allotment import allot, likelihoods
+from dispatcher.context.signals import words
+from dispatcher.graph import graph as code_graph
+from dispatcher.graph.definition import Definition
+from dispatcher.graph.graph import Graph
+from tests.property.world import examples
+from tests.unit.context import made
+
+PRICE = "shop/price.py"
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[Graph]:
+    with code_graph.opened(made.project(tmp_path / "project"), None) as found:
+        yield found
+
+
+def weights_of(graph: Graph, name: str, kind: str = "assertion", *, line: int | None = None) -> dict[int, float]:
+    frames = [] if line is None else [["source", PRICE, line, name, ""]]
+    found = clues.of(made.task(kind, frames=frames))
+    definition = graph.find(PRICE, name)
+    assert definition is not None
+    return lines.weights(found, graph, definition, words.query(found, graph))
+
+
+def test_docstrings_weigh_least_and_what_is_executed_more(graph: Graph) -> None:
+    weights = weights_of(graph, "Price.parse")
+    assert max(weights.values()) == 1.0
+    docstring = made.line_of('"""Parse it."""')
+    assert weights[docstring] == min(weights.values())
+    assert weights[made.line_of("found = _NUMBER")] > weights[made.line_of("raise ValueError")]
+
+
+def test_the_way_of_the_exception_weighs_more_than_the_same_line_without(graph: Graph) -> None:
+    line = made.line_of("raise ValueError")
+    assert weights_of(graph, "Price.parse", "exception", line=line)[line] > weights_of(graph, "Price.parse")[line]
+
+
+def test_the_class_and_the_names_that_a_function_uses_stand_around_it(graph: Graph) -> None:
+    source, others = graph.lines(PRICE), graph.definitions(PRICE)
+    parse = graph.find(PRICE, "Price.parse")
+    price = graph.find(PRICE, "Price")
+    assert parse is not None
+    assert price is not None
+    assert surroundings.names_used(source, parse, others) == [(made.line_of("_NUMBER ="),) * 2]
+    own = surroundings.own_lines(source, price, others)
+    assert own == [(made.line_of("class Price"),) * 2, (made.line_of("digits = 2"),) * 2]
+
+
+def test_an_assignment_of_several_lines_is_shown_to_its_end() -> None:
+    source = ["NAMES = [", "    'a',", "", "    'b',", "]", "other = 1", "def f():", "    return NAMES"]
+    with_f = [Definition("m.py", "f", "function", 7, 8)]
+    assert surroundings.names_used(source, with_f[0], with_f) == [(1, 5)]
+
+
+SCORES = st.lists(st.floats(0, 15), min_size=1, max_size=30)
+
+
+@examples(60)
+@given(SCORES, st.integers(0, 3000), st.lists(st.integers(1, 5000), min_size=30, max_size=30))
+def test_rooms_are_within_what_there_is_and_the_likelier_of_two_alike_has_no_less(
+    scores: list[float], room: int, sizes: list[int]
+) -> None:
+    scores.sort(reverse=True)
+    likely = likelihoods(scores, 1.0)
+    rooms = allot(likely, sizes[: len(scores)], room, 45, 25)
+    assert sum(likely) == pytest.approx(1.0)
+    assert sum(rooms) <= room
+    assert all(each <= size + 45 for each, size in zip(rooms, sizes, strict=False))
+    alike = allot(likely, [sizes[0]] * len(scores), room, 45, 25)
+    assert alike == sorted(alike, reverse=True)
+
+
+def test_one_that_is_surely_to_blame_has_all_that_it_needs() -> None:
+    assert allot([0.98, 0.01, 0.01], [300, 300, 300], 400, 45, 25)[0] == 345
+    assert allot([], [], 100, 45, 25) == []
