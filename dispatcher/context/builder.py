@@ -17,6 +17,7 @@ from dispatcher.context.fit import Fitted, fit
 from dispatcher.context.markdown import Head
 from dispatcher.context.pieces import Chosen, Piece, Tier
 from dispatcher.context.ranking import Ranked
+from dispatcher.context.signals.calls import HOPS
 from dispatcher.context.telling import NOTHING, Beside, told
 from dispatcher.domain.task import Task
 from dispatcher.graph.graph import Graph
@@ -29,11 +30,12 @@ Order = Callable[[Clues, Graph], list[Ranked]]
 class Recipe(NamedTuple):
     """How a context is made; what differs from the default is for measuring.
 
-    `without` names signals that are left out, `tiers` are those that are filled, `whole`: code is shown whole or not at
-    all, `order` is what ranks the functions instead.
+    `without` names signals that are left out, `hops` is how far from the test what it uses is followed, `tiers` are those
+    that are filled, `whole`: code is shown whole or not at all, `order` is what ranks the functions instead.
     """
 
     without: frozenset[str] = frozenset()
+    hops: int = HOPS
     tiers: frozenset[Tier] = frozenset(Tier)
     whole: bool = False
     rules: Rules = Rules()
@@ -65,7 +67,7 @@ def build(
 ) -> Context:
     """Return the context of a whole task. Raises InvalidInput for a budget that not even what is critical fits in."""
     clues = read_clues.of(task)
-    ranked = recipe.order(clues, graph) if recipe.order else ranking.rank(clues, graph, recipe.without)
+    ranked = recipe.order(clues, graph) if recipe.order else ranking.rank(clues, graph, recipe.without, recipe.hops)
     code = Code(clues, graph, ranked, asked.budget).pieces()
     found = [*around.of_module(task, clues, graph.lines), *code, *told(task, beside)]
     if "failure" not in task:  # no code is to blame for what somebody wishes for

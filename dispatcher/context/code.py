@@ -19,7 +19,7 @@ from dispatcher.graph.graph import Graph
 _HIGH, _MEDIUM = 8, 30
 """How many of the suspects are of the second tier and before; the same for the third."""
 
-_SHARE = 0.72
+_SHARE = 0.8
 """The part of the budget that suspects may have together, headings and all."""
 
 _SHARPNESS = 1.0
