@@ -17,11 +17,12 @@ from dispatcher.cli import composition, evaluate_view, render
 from dispatcher.cli.options import Json, ModelName
 from dispatcher.cli.progress import Shown
 from dispatcher.errors import InvalidInput
-from dispatcher.text import count
+from dispatcher.text import count, well_formed
 
 if TYPE_CHECKING:
-    from dispatcher.evaluate.evaluation import Bug, Step, Wish
+    from dispatcher.evaluate.evaluation import Bug, Evaluation, Step
     from dispatcher.evaluate.measures import Total
+    from dispatcher.evaluate.mining import Candidate
     from dispatcher.evaluate.repository import Repository
 
 _USUAL = 20
@@ -50,7 +51,7 @@ def eval_command(
         float, typer.Option("--timeout", metavar="SECONDS", min=1, help="For one run of a commit's tests.")
     ] = 600.0,
     ablations: Annotated[
-        bool, typer.Option("--ablations", help="Measure tiers and excerpts switched off too.")
+        bool, typer.Option("--ablations", help="Measure tiers, hops and excerpts switched off too.")
     ] = False,
     model: ModelName = None,
     json: Json = False,
@@ -79,16 +80,15 @@ def eval_command(
     found = repository.found_at(repo)
     listed = None if cases is None else [found.resolve(each) for each in case_files.listed(cases)]
     chosen = interpreter.choose(repo.absolute(), python, os.environ)
-    tokens = contexts.reader(composition.settings_anywhere(), model, composition.kept())
-    variants = {**VARIANTS, **(ABLATIONS if ablations else {})}
-    wish = Wish(
-        most or len(listed or ()) or _USUAL, Asked(budget, tokens.count), user_cache.folder(os.environ), variants
-    )
     evaluate_view.beginning(found, chosen)
-    with _steps(found, _Chosen(listed, since), chosen.path, timeout, wish) as steps:
-        bugs, left_out = _followed(steps, quiet=json)
+    with _trying(found, _Chosen(listed, since), chosen.path, timeout) as (replaying, candidates):
+        tokens = contexts.reader(composition.settings_anywhere(), model, composition.kept())
+        most = most or len(listed or ()) or _USUAL
+        variants = {**VARIANTS, **(ABLATIONS if ablations else {})}
+        wish = Wish(most, Asked(budget, tokens.count), user_cache.folder(os.environ), variants)
+        bugs, left_out = _followed(replaying.replay(candidates, wish), quiet=json)
     done = {
-        "repository": str(repo), "python": chosen.path, "budget": budget, "counted_by": tokens.basis.by,
+        "repository": well_formed(str(repo)), "python": well_formed(chosen.path), "budget": budget, "counted_by": tokens.basis.by,
         "bugs": bugs, "left_out": left_out, "totals": _totals(bugs),
     }  # fmt: skip
     render.json(done) if json else evaluate_view.summary(done)
@@ -102,8 +102,11 @@ class _Chosen(NamedTuple):
 
 
 @contextmanager
-def _steps(repository: Repository, which: _Chosen, python: str, seconds: float, wish: Wish) -> Iterator[Iterator[Step]]:
-    """Have the repository's place for ourselves, and yield what becomes of its commits, as it is asked for."""
+def _trying(
+    repository: Repository, which: _Chosen, python: str, seconds: float
+) -> Iterator[tuple[Evaluation, Iterator[Candidate]]]:
+    """Have the repository's place for ourselves; yield what replays its commits, and these, read as they are asked for."""
+    from dispatcher import user_cache
     from dispatcher.evaluate import mining, tested
     from dispatcher.evaluate.checkout import Checkout
     from dispatcher.evaluate.evaluation import Evaluation
@@ -112,7 +115,7 @@ def _steps(repository: Repository, which: _Chosen, python: str, seconds: float, 
     from dispatcher.evaluate.proof import Bench
     from dispatcher.evaluate.shield import shielded
 
-    place = Place(wish.cache, repository, python)
+    place = Place(user_cache.folder(os.environ), repository, python)
     since = repository.since(which.since) if which.since else None
     with place.held() as in_order, shielded(place.path):
         runs = tested.found(python, place.path)
@@ -121,7 +124,7 @@ def _steps(repository: Repository, which: _Chosen, python: str, seconds: float, 
         bench = Bench(checkout, repository.worktree, runs, seconds, composition.open_private_desk, watch)
         history = History(checkout.path, repository.prefix)
         commits = history.behind(repository.head, since) if which.listed is None else history.of(which.listed)
-        yield Evaluation(bench, place).replay(mining.candidates(history, commits), wish)
+        yield Evaluation(bench, place), mining.candidates(history, commits)
 
 
 def _followed(steps: Iterator[Step], *, quiet: bool) -> tuple[list[Bug], dict[str, int]]:

@@ -65,10 +65,9 @@ def summary(found: Mapping[str, Any]) -> None:
     else:
         render.line("no commit is a fix that its tests show")
     if found["left_out"]:
-        reasons = [f"{number:,} {reason}" for reason, number in found["left_out"].items()]
-        render.line(
-            "\nleft out: " + "\n          ".join(reasons) if bugs else "left out: " + "\n          ".join(reasons)
-        )
+        render.line(f"\nleft out are {count(sum(found['left_out'].values()), 'commit')}:")
+    for reason, number in found["left_out"].items():
+        render.line(f"  {number:>5,} {reason}")
 
 
 def _table(found: Mapping[str, Any]) -> None:
@@ -81,7 +80,7 @@ def _table(found: Mapping[str, Any]) -> None:
     )
     heading = [
         ("", ""),
-        *((f"{name:>5}", "dim") for name in ("BUGS", *(name for name, _ in _SHARES), "TOKEN", "CPU s")),
+        *((f"{name:>5}", "dim") for name in ("BUGS", *(name for name, _ in _SHARES), "TOKENS", "CPU s")),
     ]
     rows = []
     for name, total in totals["all"].items():

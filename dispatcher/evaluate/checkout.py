@@ -55,7 +55,7 @@ class Checkout:
 
     def _go_before(self, changed: Changed) -> None:
         self._go(changed.parent)
-        there = [self._repository.prefix + file.path for file in changed.tests if file.after]
+        there = [self._repository.prefix + file.path for file in changed.tests if file.stays]
         if there:
             data = b"\0".join(map(os.fsencode, there))
             git(
@@ -63,7 +63,7 @@ class Checkout:
                 data=data,
             )  # fmt: skip
         for file in changed.tests:
-            if not file.after:
+            if not file.stays:
                 with contextlib.suppress(OSError):  # a submodule's folder
                     (self.project / file.path).unlink()
         self.project.mkdir(parents=True, exist_ok=True)

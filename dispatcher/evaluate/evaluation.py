@@ -19,10 +19,11 @@ from dispatcher.evaluate.git import GitFailed
 from dispatcher.evaluate.history import Changed
 from dispatcher.evaluate.kept import Place
 from dispatcher.evaluate.measures import Measured, Total
-from dispatcher.evaluate.mining import UNREADABLE, Why
+from dispatcher.evaluate.mining import UNREADABLE, Candidate, Why
 from dispatcher.evaluate.proof import Bench, Proving
 from dispatcher.evaluate.truth import Truth
 from dispatcher.graph import graph as code_graph
+from dispatcher.text import well_formed
 
 KINDS = ("crash", "assertion")
 
@@ -85,7 +86,7 @@ class Evaluation:
         self._bench, self._place = bench, place
         self._by = bench.by
 
-    def replay(self, candidates: Iterable[tuple[Changed, Truth | Why]], wish: Wish) -> Iterator[Step]:
+    def replay(self, candidates: Iterable[Candidate], wish: Wish) -> Iterator[Step]:
         """Try commits in their order until there are as many bugs as wished for, and yield what became of each."""
         bugs = 0
         for changed, found in candidates:
@@ -121,7 +122,7 @@ class Evaluation:
             "kind": KINDS[not clues.of(task).crash], "title": task["title"], "tests": list(found.tests), "tasks": tasks,
             "functions": [{"path": path, "name": name} for path, name in truth.functions],
             "places": [{"path": p.path, "lines": list(p.lines), "function": p.holder} for p in truth.places],
-            "others": list(changed.others), "measured": measured,
+            "others": [well_formed(path) for path in changed.others], "measured": measured,
         }  # fmt: skip
 
     def _task(self, proving: Proving, tests: Sequence[str]) -> tuple[Task | None, int]:

@@ -28,11 +28,15 @@ _BUILD = "setup.py"
 
 
 class File(NamedTuple):
-    """A file that a commit changes: its path, and the blobs before and after, None where there is no plain file."""
+    """A file that a commit changes: its path, and the blobs before and after, None where there is no plain file.
+
+    `stays`: with the commit there is something by that name, be it a link or a submodule.
+    """
 
     path: str
     before: str | None
     after: str | None
+    stays: bool
 
 
 class Changed(NamedTuple):
@@ -111,7 +115,7 @@ class History:
 def _file(told: str, path: str) -> File:
     """Read a line of git's raw format (git-diff(1)): ":MODE MODE BLOB BLOB STATUS"."""
     old_mode, new_mode, old, new, _status = told[1:].split(" ")
-    return File(path, _blob(old_mode, old), _blob(new_mode, new))
+    return File(path, _blob(old_mode, old), _blob(new_mode, new), stays=bool(new_mode.strip(_NOTHING)))
 
 
 def _blob(mode: str, blob: str) -> str | None:

@@ -31,11 +31,12 @@ class Why(NamedTuple):
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
+Candidate = tuple[Changed, Truth | Why]
 NOT_BOTH = "does not change both source and tests"
 UNREADABLE = "git cannot read it"
 
 
-def candidates(history: History, commits: Iterable[Changed]) -> Iterator[tuple[Changed, Truth | Why]]:
+def candidates(history: History, commits: Iterable[Changed]) -> Iterator[Candidate]:
     """Yield commits, each with what it changed, or why that is no fix. Nothing is read before it is asked for."""
     for changed in commits:
         yield changed, _truth(history, changed)
@@ -60,6 +61,8 @@ def _by_files(changed: Changed) -> Why | None:
         return Why("has no commit before it")
     if not changed.source or not changed.test_files:
         return Why(NOT_BOTH)
+    if not all(map(_is_name, changed.test_files)):
+        return Why("has tests in files whose names are no text")
     if len(changed.source) > MOST_FILES:
         return Why(f"changes more than {MOST_FILES} source files", str(len(changed.source)))
     return None

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
+import types
+
+INSTALLED = (".dist-info", ".egg-info", ".egg-link")
+"""What tells by its name which version of a package is installed."""
 
 
 def origin(dotted: str) -> str | None:
@@ -21,10 +26,12 @@ def origin(dotted: str) -> str | None:
         spec = next((each for each in found if each is not None), None)
         if spec is None:
             return None
-        inside = spec.submodule_search_locations
-        if inside is None or n == len(parts) - 1:
+        if spec.submodule_search_locations is None or n == len(parts) - 1:
             return spec.origin
-        path = list(getattr(inside, "_path", inside))  # a namespace's own list asks for the package around it, loaded
+        path = list(spec.submodule_search_locations)
+        package = types.ModuleType(name)  # in place of the real one: what is inside a namespace is found by it
+        package.__path__ = path
+        sys.modules.setdefault(name, package)
     return None
 
 
@@ -47,8 +54,8 @@ def environment() -> dict[str, object]:
             why = "pytest " + pytest.__version__ + " is too old"
     except ImportError as error:
         why = str(error)
-    metadata = importlib.import_module("importlib.metadata")
-    installed = sorted(str(each.metadata["Name"]) + " " + str(each.version) for each in metadata.distributions())
+    folders = [folder for folder in sys.path if os.path.isdir(folder)]
+    installed = sorted(name for folder in folders for name in os.listdir(folder) if name.endswith(INSTALLED))
     return {"no_pytest": why, "installed": [sys.version, *installed]}
 
 

@@ -15,6 +15,7 @@ from dispatcher.graph.source import decoded
 
 Lines = tuple[int, int]
 _Def = ast.FunctionDef | ast.AsyncFunctionDef
+_BLOCKS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 _IMPORT = re.compile(r"\s*(?:import|from)\b")
 _ONLY_A_STRING = re.compile(r'\s*(?:""\\?|\\)?\s*$')
 
@@ -27,24 +28,20 @@ class Function(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A file by its functions, by its classes, and by the numbers of its lines.
+    """A file by its functions and by the numbers of its lines.
 
     `code` are those that say what happens: neither blank, comment, docstring nor, outside of functions, import.
-    `filled` are all that are not blank.
+    `filled` are all that are not blank. `long` are the statements outside of functions that have several lines.
     """
 
     functions: dict[str, Function]
-    classes: dict[str, Lines]
     code: frozenset[int]
     filled: list[int]
+    long: list[Lines]
 
     def holder(self, line: int) -> str:
         """Return the innermost function that holds a line, "" for none."""
         return _innermost([(span, name) for name, f in self.functions.items() for span in f.spans], line)
-
-    def class_of(self, line: int) -> str:
-        """Return the innermost class that holds a line, "" for none."""
-        return _innermost([(span, name) for name, span in self.classes.items()], line)
 
 
 def read(before: bytes, after: bytes) -> tuple[Reading, Reading]:
@@ -65,22 +62,39 @@ def _parsed(source: bytes) -> Reading:
         tree = ast.parse(source)
     dull = {n for statement in _dull(tree, inside=False) for n in _lines_of(statement)}
     functions: dict[str, Function] = {}  # their docstrings leave the tree
-    classes: dict[str, Lines] = {}
-    _collect(tree, "", functions, classes)
+    _collect(tree, "", functions)
     text = decoded(source)
     code = {n for n, line in enumerate(blanked(text).split("\n"), 1) if line.strip()}
-    return Reading(functions, classes, frozenset(code - dull), _filled(text))
+    return Reading(functions, frozenset(code - dull), _filled(text), _long(tree))
 
 
 def _dull(node: ast.AST, *, inside: bool) -> Iterator[ast.stmt]:
-    """Yield the docstrings, and what is imported outside of functions."""
+    """Yield the docstrings, and what is imported outside of functions, with conditions that are there for nothing else."""
     if isinstance(node, ast.Module | ast.ClassDef | _Def) and ast.get_docstring(node, clean=False) is not None:
         yield node.body[0]
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import | ast.ImportFrom) and not inside:
+        if isinstance(child, ast.stmt) and not inside and _imports(child):
             yield child
-        elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+        elif isinstance(child, _BLOCKS):
             yield from _dull(child, inside=inside or isinstance(child, _Def))
+
+
+def _imports(statement: ast.AST) -> bool:
+    """Tell whether a statement only imports, be it under a condition."""
+    if isinstance(statement, ast.If | ast.Try | ast.ExceptHandler):
+        return all(map(_imports, (each for each in ast.iter_child_nodes(statement) if isinstance(each, _BLOCKS))))
+    return isinstance(statement, ast.Import | ast.ImportFrom)
+
+
+def _long(node: ast.AST) -> list[Lines]:
+    found: list[Lines] = []
+    for child in ast.iter_child_nodes(node):
+        inside = [each for each in ast.iter_child_nodes(child) if isinstance(each, _BLOCKS)]
+        if inside and not isinstance(child, _Def):
+            found += _long(child)
+        elif isinstance(child, ast.stmt) and not isinstance(child, _Def) and child.end_lineno != child.lineno:
+            found.append((child.lineno, child.end_lineno or child.lineno))
+    return found
 
 
 def _lines_of(node: ast.stmt) -> range:
@@ -91,22 +105,21 @@ def _filled(text: str) -> list[int]:
     return [n for n, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
-def _collect(node: ast.AST, prefix: str, functions: dict[str, Function], classes: dict[str, Lines]) -> None:
+def _collect(node: ast.AST, prefix: str, functions: dict[str, Function]) -> None:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, _Def):
             name = prefix + child.name
-            _collect(child, f"{name}{LOCALS}", functions, classes)
+            _collect(child, f"{name}{LOCALS}", functions)
             # Overloads, a property and its setter, alternatives under a condition: all of them are the function.
             spans, code = functions.get(name, Function((), ""))
             functions[name] = Function((*spans, _span(child)), code + _code_of(child))
         elif isinstance(child, ast.ClassDef):
-            classes[prefix + child.name] = _span(child)
-            _collect(child, f"{prefix}{child.name}.", functions, classes)
+            _collect(child, f"{prefix}{child.name}.", functions)
         else:
-            _collect(child, prefix, functions, classes)
+            _collect(child, prefix, functions)
 
 
-def _span(node: _Def | ast.ClassDef) -> Lines:
+def _span(node: _Def) -> Lines:
     return min([node.lineno, *(d.lineno for d in node.decorator_list)]), node.end_lineno or node.lineno
 
 
@@ -148,7 +161,6 @@ def _by_lines(source: bytes) -> Reading:
     text = decoded(source)
     lines, blanks = text.split("\n"), blanked(text).split("\n")
     found = indented.spans(blanks)
-    heads = {name: (first, last) for name, is_class, first, last, *_ in found if is_class}
     spans = [((first, last), name) for name, is_class, first, last, *_ in found if not is_class]
     holders = {n: _innermost(spans, n) for n in range(1, len(lines) + 1)}
     code = [n for n, line in enumerate(blanks, 1) if not _ONLY_A_STRING.match(line)
@@ -161,4 +173,4 @@ def _by_lines(source: bytes) -> Reading:
         name: Function(tuple(span for span, other in spans if other == name), "\n".join(written))
         for name, written in by_name.items()
     }
-    return Reading(functions, heads, frozenset(code), _filled(text))
+    return Reading(functions, frozenset(code), _filled(text), [])

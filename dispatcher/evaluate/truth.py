@@ -40,7 +40,8 @@ def of(differences: Mapping[str, Difference]) -> Truth:
     """Return what was changed in some files, by their paths; comments, docstrings and blank lines are no change.
 
     A function counts as changed if what it does is written differently, or not any more, the functions inside it left
-    out. What is new cannot be found in the old file: new functions and classes do not count, nor do imports.
+    out. What is new cannot be found in the old file: new functions, classes and other statements outside of functions do not
+    count, nor do imports.
     """
     functions: list[Unit] = []
     places: list[Place] = []
@@ -64,18 +65,20 @@ def _replaced(hunk: Hunk, old: Reading) -> Iterator[tuple[tuple[int, ...], str]]
 
 def _added(hunk: Hunk, old: Reading, new: Reading) -> Iterator[tuple[tuple[int, ...], str]]:
     """Yield the lines around code that is added, once for each old function that it is added to."""
-    holders = (_old_holder(n, old, new) for n in hunk.new if n in new.code)
+    holders = (_old_holder(n, hunk, old, new) for n in hunk.new if n in new.code)
     for holder in dict.fromkeys(holder for holder in holders if holder is not None):
         if lines := _sides(hunk, holder, old):
             yield lines, holder
 
 
-def _old_holder(line: int, old: Reading, new: Reading) -> str | None:
-    """Return the function of the old file that a new line was added to, "" for none, None for what is all new."""
+def _old_holder(line: int, hunk: Hunk, old: Reading, new: Reading) -> str | None:
+    """Return the function of the old file that a new line was added to, None for what is all new.
+
+    And "" for a statement outside of functions that has become longer.
+    """
     holder = new.holder(line)
     if not holder:
-        inside = new.class_of(line)
-        return "" if not inside or inside in old.classes else None
+        return "" if any(first <= hunk.after < last for first, last in old.long) else None
     while holder and holder not in old.functions:
         holder = holder.rpartition(LOCALS)[0]
     return holder or None

@@ -21,6 +21,7 @@ VARIANTS: Mapping[str, Recipe] = {
 
 ABLATIONS: Mapping[str, Recipe] = {
     **{f"without tier {tier.name}": Recipe(tiers=frozenset(Tier) - {tier}) for tier in Tier},
+    "one hop": Recipe(hops=1),
     "whole bodies": Recipe(whole=True),
 }
-"""What else can be switched off: a tier, and that bodies are cut to what matters in them."""
+"""What else can be switched off: a tier, the second step from the test to what it uses, and that bodies are cut."""

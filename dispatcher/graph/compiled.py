@@ -50,8 +50,9 @@ def _inside(code: CodeType, outer: frozenset[str], blanks: list[str], known: _Ga
             continue
         names, last = _gathered(inner, known)
         is_class = not inner.co_flags & _OPTIMIZED
-        local = frozenset(inner.co_varnames + inner.co_cellvars + inner.co_freevars)
-        me = inner.co_varnames[0] if inner.co_argcount and inner.co_varnames else ""
+        variables = inner.co_varnames  # made anew each time that it is asked for
+        local = frozenset(variables + inner.co_cellvars + inner.co_freevars)
+        me = variables[0] if inner.co_argcount and variables else ""
         first = inner.co_firstlineno
         last = last_line(blanks, first, min(last, len(blanks)))
         yield Span(inner.co_qualname, is_class, first, last, names, outer, local, me)

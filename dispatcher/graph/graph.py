@@ -50,7 +50,7 @@ def _sound(method: Callable[Concatenate[Graph, _P], _R]) -> Callable[Concatenate
         try:
             return method(graph, *args, **kwargs)
         except Gone:
-            graph.remade()
+            graph.reopen()
         except damage:
             if not graph.remade():
                 raise

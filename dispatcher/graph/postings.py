@@ -66,9 +66,12 @@ class Postings:
     def _adders_of(self, word: str) -> tuple[Callable[[int], None], ...]:
         every = []
         for term in terms_of_word(word):
-            if term in self._by_term:
+            found = self._by_term.get(term)
+            if found is None:
+                found = self._by_term[term] = array("I")
+            else:
                 self._of_several.add(term)
-            every.append(self._by_term.setdefault(term, array("I")).append)
+            every.append(found.append)
         adders = self._adders[word] = tuple(every)
         return adders
 

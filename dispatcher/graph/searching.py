@@ -22,12 +22,14 @@ K1, B = 1.2, 0.75
 """How soon more of a term stops to count, and how much long texts are held against (the usual values)."""
 
 _FIRST = 4000
-"""Postings that are gone through before it is asked for the first time whether the rest can matter."""
+"""Postings that are gone through before it is asked whether the rest can matter."""
 
 _CLEAR = 2
 """How many times as much as all that is left a score must be, for it to be cheaper to look the rest up."""
 
 _ROUNDING = 1 - 1e-9
+_SOME = 5e-324
+"""The smallest score there can be."""
 
 
 class _Term(NamedTuple):
@@ -44,7 +46,7 @@ class _Query:
     are in the scores, `spent`: how many postings that took.
     """
 
-    def __init__(self, asked: Mapping[str, float], terms: list[_Term]) -> None:
+    def __init__(self, asked: Mapping[str, float], terms: list[_Term], documents: int) -> None:
         self.asked = dict(asked)
         self.terms = terms
         self.open = [0.0]
@@ -52,7 +54,7 @@ class _Query:
             self.open.append(self.open[-1] + term.worth)
         self.open.reverse()
         self.done = self.spent = 0
-        self.scores: dict[int, float] = {}
+        self.scores = [0.0] * documents
 
 
 class _Norms(dict[int, float]):
@@ -77,7 +79,7 @@ class Search:
         self._documents = len(self._lengths) - self._lengths.count(0)
         average = sum(self._lengths) / self._documents if self._documents else 1.0
         slope = K1 * B / average if average else 0.0
-        self._norms = _Norms(slope)
+        self._norms = list(map(_Norms(slope).__getitem__, self._lengths))
         self._last: _Query | None = None
 
     def best(self, terms: Mapping[str, float], most: int, wanted: Callable[[str], bool]) -> list[tuple[Part, float]]:
@@ -101,7 +103,7 @@ class Search:
         """Return the scores of these parts, 0 for what has none of the terms."""
         query = self._query(terms)
         if not query.done:
-            self._go_on(query, inf)
+            self._go_on(query, 0.0)
         documents = [self._index.document(part) for part in among]
         scores = self._completed(query, documents)
         return [scores[document] for document in documents]
@@ -112,7 +114,7 @@ class Search:
             postings = self._index.every_posting(term for term, weight in terms.items() if weight > 0)
             found = [_Term(self._worth(terms[term], every), every) for term, every in sorted(postings.items())]
             found.sort(key=lambda term: term.worth, reverse=True)
-            self._last = _Query(terms, found)
+            self._last = _Query(terms, found, len(self._norms))
         return self._last
 
     def _worth(self, weight: float, every: array[int]) -> float:
@@ -128,28 +130,29 @@ class Search:
 
     def _least(self, query: _Query, most: int, is_wanted: bytearray) -> float:
         """Add up terms until what is left cannot lift what has none of them to the best; return what these have at least."""
-        least = 0.0
         while True:
-            self._go_on(query, least)
-            scores = [score for document, score in query.scores.items() if is_wanted[document]]
+            scores = [score for score, wanted in zip(query.scores, is_wanted, strict=True) if wanted and score]
             least = nlargest(most, scores)[-1] if 0 < most <= len(scores) else 0.0
             if query.done == len(query.terms) or least > _CLEAR * query.open[query.done]:
                 return least
+            self._go_on(query, least)
 
     def _near(self, query: _Query, least: float, is_wanted: bytearray) -> list[int]:
         """Return the wanted documents that have at least so much by now."""
-        least *= _ROUNDING
-        return [document for document, score in query.scores.items() if score >= least and is_wanted[document]]
+        least = max(least * _ROUNDING, _SOME)
+        return [document for document, score in enumerate(query.scores) if score >= least and is_wanted[document]]
 
     def _go_on(self, query: _Query, least: float) -> None:
-        """Add up further terms, until what is left is small against a score."""
-        lengths, norms, scores = self._lengths, self._norms, query.scores
-        get = scores.get
-        while query.done < len(query.terms) and (query.spent < _FIRST or least <= _CLEAR * query.open[query.done]):
+        """Add up some further terms, and where there is a least score, all until what is left is small against it."""
+        norms, scores = self._norms, query.scores
+        aim = query.spent + _FIRST
+        while query.done < len(query.terms):
+            if query.spent >= aim and not 0 < least <= _CLEAR * query.open[query.done]:
+                break
             worth, every = query.terms[query.done]
             for posted in every:
                 document, times = posted >> BITS, posted & MOST_COUNTED
-                scores[document] = get(document, 0.0) + worth * times / (times + norms[lengths[document]])
+                scores[document] += worth * times / (times + norms[document])
             query.done += 1
             query.spent += len(every)
 
@@ -158,7 +161,7 @@ class Search:
 
         Those that cannot reach `least` any more are left out.
         """
-        found = {document: query.scores.get(document, 0.0) for document in documents}
+        found = {document: query.scores[document] for document in documents}
         for number in range(query.done, len(query.terms)):
             worth, every = query.terms[number]
             if least:
@@ -168,5 +171,5 @@ class Search:
                 at = bisect_left(every, document << BITS)
                 if at < len(every) and every[at] >> BITS == document:
                     times = every[at] & MOST_COUNTED
-                    found[document] += worth * times / (times + self._norms[self._lengths[document]])
+                    found[document] += worth * times / (times + self._norms[document])
         return found

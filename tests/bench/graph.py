@@ -30,7 +30,7 @@ SIZES = (100, 1000, 10_000)
 SHORTEST, LONGEST = 40, 1500
 """Lines of the files that are taken: those of most projects; together they have about 225 in the mean."""
 
-TERMS, NODES = 60, 30
+TERMS, NODES, LINES = 60, 30, 10
 
 
 class Row(NamedTuple):
@@ -115,12 +115,17 @@ def _age(project: Path) -> None:
 
 
 def ask(project: Path, cache: str) -> None:
-    """Open a graph and ask what a context asks: a search, and the links of what it finds."""
+    """Open a graph and ask what the making of a context asks: a search, scores, and about what these find."""
     with opened(project, cache) as graph:
         text = "\n".join(graph.lines(graph.files()[3])[:200])
         terms = dict.fromkeys(list(terms_of(text))[:TERMS], 1.0)
-        for found, _ in graph.search(terms, NODES):
-            graph.links(found.node)
+        found = [each for each, _ in graph.search(terms, NODES, tests=False)]
+        near = [callee for each in found for callee in graph.callees(each)]
+        graph.score(terms, dict.fromkeys([*found, *near]))
+        for each in (*found, *near):
+            graph.find(each.path, each.name)
+        for each in found[:LINES]:
+            graph.lines(each.path)
 
 
 def main(argv: Sequence[str]) -> None:

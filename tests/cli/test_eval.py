@@ -13,6 +13,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from dispatcher.evaluate import repository
+from dispatcher.evaluate.kept import Place
 from tests.support import Ran, Run
 
 SHOP = """RATE = 10
@@ -35,6 +37,9 @@ CONFTEST = """import os
 def pytest_runtest_logstart(nodeid):
     with open(os.environ["RAN"], "a") as file:
         file.write(nodeid + "\\n")
+    with open(os.environ["RAN"]) as file:
+        if len(file.readlines()) == int(os.environ.get("KILL_AT", 0)):
+            os.kill(os.getppid(), 9)
 """
 TEST = "import shop\n\n\ndef test_price():\n    assert shop.price({'price': 3}) == 3\n"
 TOTAL = "\n\ndef test_total():\n    assert shop.total([{'price': 2}, {'price': 3}]) == 5\n"
@@ -162,34 +167,31 @@ def test_fixes_are_replayed_measured_and_kept_and_the_repository_stays_as_it_was
     assert found["totals"]["crash"]["dispatcher"]["bugs"] == 1
     assert {"traceback only", "BM25", "traceback, then BM25", "without text"} < found["totals"]["all"].keys()
 
-    _goes_on_whatever_was_left(run, shop, project, found["bugs"])
-    assert ran(project) == tests
+    _leave_as_if_killed(place_of(project), found["bugs"][0]["commit"])
     _asks_for_some_of_them(run, shop, project, found)
     assert ran(project) == tests
 
 
-def _goes_on_whatever_was_left(run: Run, shop: Path, project: Path, bugs: list[dict[str, object]]) -> None:
-    """After a kill: half a file, an index that is locked, a checkout in pieces, the mark of one that did not end."""
-    place = place_of(project)
-    (place / "commits" / str(bugs[0]["commit"]) / "verdict.new").write_bytes(b'{"tests": [')
+def _leave_as_if_killed(place: Path, commit: str) -> None:
+    """Half a file, an index that is locked, a checkout in pieces, the mark of one that did not end."""
+    (place / "commits" / commit / "verdict.new").write_bytes(b'{"tests": [')
     (place / "tree" / ".git" / "index.lock").touch()
     (place / "tree" / ".git" / "config").write_text("[core]\n\tbare = true\n")
     (place / "tree" / "shop.py").unlink()
-    (again,) = evaluated(run, shop, "--json", "--ablations", "--max", "1").json["bugs"]
-    assert again["tests"] == bugs[0]["tests"]
-    assert {"without tier HIGH", "whole bodies"} < again["measured"].keys()
     (place / "busy").touch()
     (place / "tree" / ".git" / "HEAD").write_text("nonsense")
 
 
 def _asks_for_some_of_them(run: Run, shop: Path, project: Path, found: dict[str, object]) -> None:
     (project / "cases").write_bytes(orjson.dumps(found))
-    told = evaluated(run, shop, "--cases", str(project / "cases"), "--max", "2")
+    told = evaluated(run, shop, "--cases", str(project / "cases"), "--max", "2", "--ablations")
     lines = told.out.splitlines()
     assert [line.rpartition("  ")[2] for line in lines[:2]] == ["fix free ones", "fix the rate"]
     assert max(map(len, lines[2:])) <= 100, told.out
     assert "1 bug changed no function: they count for lines only" in told.out
     assert "  exceptions in the source" in told.out
+    assert "without tier HIGH" in told.out
+    assert "one hop" in told.out
 
 
 @pytest.mark.campaign
@@ -209,32 +211,59 @@ def test_what_a_kill_has_left_of_a_proof_is_used(run: Run, shop: Path, project: 
     assert ran(project) == 3 * every - 2
 
 
+@pytest.mark.campaign
+def test_killed_at_any_test_the_next_one_goes_on(shop: Path, project: Path) -> None:
+    """The one that is killed leaves its tests running; each next one is killed a test later."""
+    (project / "cases").write_text(git(shop, "rev-parse", "HEAD~5"))
+    argv = [sys.executable, "-m", "dispatcher", "eval", "--repo", str(shop), "--python", sys.executable, "--json",
+            "--cases", str(project / "cases")]  # fmt: skip
+    here = Path(__file__).parents[2]
+    for n in range(1, 20):
+        environ = {**os.environ, "KILL_AT": str(n), "RAN": str(project / f"ran{n}"), "PYTHONPATH": str(here)}
+        ended = subprocess.run(argv, capture_output=True, env=environ, check=False)
+        assert ended.returncode in (0, -9), ended
+        if not ended.returncode:
+            break
+    assert 3 <= n < 10
+    assert [bug["subject"] for bug in orjson.loads(ended.stdout)["bugs"]] == ["fix total"]
+
+
+@pytest.mark.campaign
+def test_tests_that_do_not_end_are_left_out(run: Run, shop: Path, project: Path) -> None:
+    (shop / "tests" / "test_shop.py").write_text(TEST + "\n\ndef test_hang():\n    while True:\n        pass\n")
+    (shop / "shop.py").write_text("RATE = 1\n\n\ndef price(item):\n    return item['price'] + 0\n")
+    git(shop, "commit", "--quiet", "--all", "-m", "hang")
+    (project / "cases").write_text(git(shop, "rev-parse", "HEAD"))
+    told = evaluated(run, shop, "--cases", str(project / "cases"), "--timeout", "2")
+    assert told.out.splitlines()[-1] == "      1 its tests take too long"
+
+
 def test_only_one_at_a_time(run: Run, shop: Path, project: Path) -> None:
     """The one that is running is named; the other touches nothing."""
-    (project / "cases").write_text(git(shop, "rev-list", "--max-parents=0", "HEAD"))
-    told = evaluated(run, shop, "--cases", str(project / "cases"))
-    assert "1 has no commit before it" in told.out
-    place = place_of(project)
-    with (place / "lock").open("r+") as lock:
+    cache = Path(os.environ["XDG_CACHE_HOME"], "dispatcher")
+    place = Place(str(cache), repository.found_at(shop), sys.executable).path
+    place.mkdir(parents=True)
+    with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write("123")
         lock.flush()
         error = run("eval", "--repo", str(shop), "--python", sys.executable, code=6).err.splitlines()[-1]
     assert error == "error: another eval of this repository is running (process 123); wait for its end, or stop it"
+    assert [path.name for path in place.iterdir()] == ["lock"]
+    assert not ran(project)
 
 
 def test_nothing_found_is_no_error(run: Run, shop: Path) -> None:
     told = evaluated(run, shop, "--since", "HEAD~1")
     assert told.out.splitlines() == [
-        "no commit is a fix that its tests show", "left out: 1 does not change both source and tests",
+        "no commit is a fix that its tests show", "", "left out are 1 commit:",
+        "      1 does not change both source and tests",
     ]  # fmt: skip
-    assert run("eval", "--repo", str(shop), "--python", sys.executable, "--since", "HEAD").out.splitlines() == [
-        "no commit is a fix that its tests show"
-    ]
 
 
 def test_a_python_without_pytest_is_told_once(run: Run, shop: Path, project: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(project / "bare")], check=True)
+    (project / "bare").write_text(f'#!/bin/sh\nexec {sys.executable} -ES "$@"\n')
+    (project / "bare").chmod(0o755)
     told = run("eval", "--repo", str(shop), "--python", str(project / "bare"), code=12)
     assert told.err.splitlines()[-1].endswith("(No module named 'pytest'); name another with --python")
     assert "left out" not in told.err

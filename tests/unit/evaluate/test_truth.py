@@ -81,6 +81,18 @@ NESTED = "def f():\n    def g():\n        return 1\n    return g\n"
         pytest.param(
             "X = {\n    1: 2,\n}\n", "X = {\n    1: 2,\n    3: 4,\n}\n", [], [((2, 3), "")], id="an entry of a constant"
         ),
+        pytest.param("X = 1\n", "X = 1\nY = 2\n", [], [], id="a new constant"),
+        pytest.param(F + "X = 1\n", F + "if a():\n    X = 1\n", [], [((4,), "")], id="a condition around a constant"),
+        pytest.param("class A:\n    x = 1\n", "class A:\n    x = 1\n    y = 2\n", [], [], id="a class's new value"),
+        pytest.param(
+            "class A:\n    x = [\n        1,\n    ]\n", "class A:\n    x = [\n        1,\n        2,\n    ]\n", [],
+            [((3, 4), "")], id="a class's value becomes longer",
+        ),
+        pytest.param("if T:\n    import a\nX = 1\n", "X = 1\n", [], [], id="a condition for an import goes"),
+        pytest.param(
+            "try:\n    import a\nexcept E:\n    a = None\n", "try:\n    import a\nexcept F:\n    a = None\n", [],
+            [((3,), "")], id="a condition for more than an import",
+        ),
         pytest.param("class A:\n    x = 1\n", "class A:\n    x = 2\n", [], [((2,), "")], id="a class's value"),
         pytest.param('"""Old."""\nX = 1\n', '"""New."""\nX = 1\n', [], [], id="a module's docstring"),
         pytest.param('class A:\n    """Old."""\n', 'class A:\n    """New."""\n', [], [], id="a class's docstring"),

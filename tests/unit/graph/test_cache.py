@@ -86,6 +86,27 @@ def test_a_change_that_leaves_size_and_time_is_seen(project: Path, cache: str) -
         assert [each.name for each in graph.definitions("b.py")] == ["h"]
 
 
+def test_files_that_are_not_new_are_known_by_their_state_alone(
+    project: Path, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refreshing, "RACY", -(10**12))  # as if all had been written long ago
+    opened(project, cache).close()
+    seen: list[str] = []
+    read = source.read
+
+    def noting(path: str) -> bytes | None:
+        seen.append(path)
+        return read(path)
+
+    monkeypatch.setattr(source, "read", noting)
+    opened(project, cache).close()
+    assert seen == []
+    (project / "b.py").write_text("def other(): pass\n")
+    with opened(project, cache) as graph:
+        assert [each.name for each in graph.definitions("b.py")] == ["other"]
+    assert seen == [str(project / "b.py")]
+
+
 def test_the_file_is_private_and_outside_the_project(project: Path, cache: str) -> None:
     before = sorted(project.rglob("*"))
     opened(project, cache).close()
@@ -184,17 +205,18 @@ def test_contents_that_no_file_has_are_swept_and_the_rest_answers_as_before(
     project: Path, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refreshing, "MOST_SEGMENTS", 3)
-    with opened(project, cache) as early, opened(project, cache) as silent:
+    write(project, {"c.py": "def c(): pass\n"})
+    with opened(project, cache) as early, opened(project, cache) as silent, opened(project, cache) as seeking:
         before = says(early)
         for number in range(5):
             write(project, {"c.py": f"def c{number}(): pass\n"})
             with opened(project, cache) as graph, opened(project, None) as new:
-                assert says(graph) == says(new)
-        now = says(graph := opened(project, cache))
-        graph.close()
-        assert says(early) in (before, now)
+                now = says(graph)
+                assert now == says(new)
         there = kept(cache).stat().st_ino
-        assert says(silent) in (before, now)
+        assert says(early) in (before, now)
+        assert [each.name for each, _ in seeking.search({"c": 1.0, "c4": 1.0}, 9)] == ["c4"]
+        assert says(silent) == now
         assert kept(cache).stat().st_ino == there, "what another process has swept is as good as before"
     with sqlite3.connect(kept(cache)) as connection:
         assert connection.execute("SELECT count(*) FROM contents").fetchone()[0] < 8

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
-import dispatcher
 from dispatcher.graph import searching
 from dispatcher.graph.definition import Definition, Link
 from dispatcher.graph.graph import Graph, opened
@@ -177,7 +177,7 @@ def test_text_is_found_by_its_own_terms_and_rare_ones_count_more(shop: Graph) ->
 
 def test_the_score_is_that_of_bm25(tmp_path: Path) -> None:
     with graph_of(
-        tmp_path, {"a.py": "def one(): rare.rare\n", "b.py": "def two(): more\ndef three(): more\n"}
+        tmp_path, {"a.py": "def one(): rare.Rare\n", "b.py": "def two(): more\ndef three(): more\n"}
     ) as graph:
         (found,) = graph.search({"rare": 2.0}, 5)
     # ln(1 + (3 - 1 + 0.5) / (1 + 0.5)) for one document in three; lengths 3, 2, 2.
@@ -188,22 +188,25 @@ def test_the_score_is_that_of_bm25(tmp_path: Path) -> None:
 def test_terms_that_cannot_lift_a_text_to_the_best_are_looked_up_with_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sources = sorted(Path(dispatcher.__file__).parent.glob("graph/*.py"))
-    graph_of(
-        tmp_path, {path.name: path.read_bytes() for path in sources[:12]} | {"test_x.py": "def test_f(self): pass\n"}
-    ).close()
+    # Terms from the rarest to what nearly all have, in texts of many lengths.
+    chance = Random(5)  # noqa: S311 - no secret
+    shares = [chance.random() ** 2 for _ in range(12)]
+    texts = [
+        "  ".join(f"w{k}x " * chance.randint(1, 3) for k in range(12) if chance.random() < shares[k])
+        for _ in range(120)
+    ]
+    graph_of(tmp_path, {"a.py": "".join(f"def f{n}(): '{text}'\n" for n, text in enumerate(texts))}).close()
+    queries = [({f"w{k}x": chance.random() ** 3 for k in range(12)}, chance.randint(1, 9)) for _ in range(60)]
     found = []
-    for first in (10**9, 0):
+    for first in (10**9, 1):
         monkeypatch.setattr(searching, "_FIRST", first)
+        monkeypatch.setattr(searching, "_CLEAR", 1)
         with opened(tmp_path, None) as graph:
-            every = [each for path in graph.files() for each in graph.definitions(path)]
-            for asked in every[::4]:
-                terms = terms_of("\n".join(graph.lines(asked.path)[asked.first - 1 : asked.last]))
-                for most in (1, 5, 40):
-                    found.append((graph.search(terms, most, tests=False), graph.score(terms, every)))
-                    best = sorted((score for each, score in found[-1][1].items() if each.kind != "test"), reverse=True)
-                    assert [score for _, score in found[-1][0]] == [score for score in best[:most] if score > 0]
-    assert found[: len(found) // 2] == found[len(found) // 2 :]
+            every = graph.definitions("a.py")
+            found.append([(graph.search(terms, most), graph.score(terms, every)) for terms, most in queries])
+    assert found[0] == found[1]
+    for (best, scores), (_, most) in zip(found[1], queries, strict=True):
+        assert [score for _, score in best] == sorted(scores.values(), reverse=True)[:most]
 
 
 def test_terms_are_names_and_their_parts() -> None:
