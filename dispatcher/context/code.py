@@ -9,10 +9,12 @@ from dispatcher.context import lines, surroundings
 from dispatcher.context.allotment import allot, likelihoods
 from dispatcher.context.clues import Clues
 from dispatcher.context.excerpt import Excerpt, signature
+from dispatcher.context.layout import definition_of
 from dispatcher.context.pieces import Form, Piece, Tier, code_forms
 from dispatcher.context.ranking import Ranked
 from dispatcher.context.signals import words
 from dispatcher.context.signals.values import definitions
+from dispatcher.domain.testcode import is_test_code
 from dispatcher.graph.definition import Definition
 from dispatcher.graph.graph import Graph
 
@@ -54,7 +56,7 @@ class Code:
         yield from self._used()
 
     def _suspects(self) -> Iterator[Piece]:
-        ranked = self._ranked[:_MEDIUM]
+        ranked = list(_without_nested_helpers(self._ranked))[:_MEDIUM]
         likely = likelihoods([each.score for each in ranked], _SHARPNESS)
         sizes = [_tokens(self._source(each.definition)) for each in ranked]
         rooms = allot(likely, sizes, int(self._budget * _SHARE), _AROUND, _LEAST)
@@ -75,7 +77,9 @@ class Code:
         clues = self._clues
         for d in definitions(self._graph, (clues.test_file, clues.test_name)):
             failing = {frame.line: 1.0 for frame in clues.frames if frame.path == d.path}
-            forms = code_forms(self._source(d), d.first, failing)
+            source = self._source(d)
+            begins = definition_of(source)  # the values of all cases, which stand before, say little about this one
+            forms = code_forms(source[begins:], d.first + begins, failing)
             yield Piece("test", Tier.CRITICAL, "The failing test", forms, d.path, language="python", name=d.name)
 
     def _around(self) -> Iterator[Piece]:
@@ -118,6 +122,22 @@ class Code:
 
     def _source(self, d: Definition) -> list[str]:
         return self._graph.lines(d.path)[d.first - 1 : d.last]
+
+
+def _without_nested_helpers(ranked: Sequence[Ranked]) -> Iterator[Ranked]:
+    """Yield the functions, of those of tests that lie inside one another only the first: they would be shown twice."""
+    seen: list[Definition] = []
+    for each in ranked:
+        d = each.definition
+        if is_test_code(d.path):
+            if any(d.path == s.path and (_holds(s, d) or _holds(d, s)) for s in seen):
+                continue
+            seen.append(d)
+        yield each
+
+
+def _holds(outer: Definition, inner: Definition) -> bool:
+    return inner.name.startswith(f"{outer.name}.<locals>.")
 
 
 def _tokens(source: Sequence[str]) -> int:

@@ -36,8 +36,8 @@ def _in_json(path: Path, data: bytes) -> list[str]:
     try:
         told = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InvalidInput(what=f"--cases '{path}', {where}", problem=f"is no JSON: {error.msg}") from error
+        problem = f"no JSON in line {error.lineno}, column {error.colno}: {error.msg}"
+        raise InvalidInput(what=f"--cases '{path}'", problem=problem) from error
     rows = told.get("bugs") if isinstance(told, dict) else told
     if not isinstance(rows, list):
         raise InvalidInput(what=f"--cases '{path}'", problem="has no list 'bugs'")
@@ -49,4 +49,4 @@ def _in_json(path: Path, data: bytes) -> list[str]:
 def _hash(path: Path, place: str, given: object) -> str:
     if isinstance(given, str) and _SHORTEST <= len(given) <= _LONGEST and _DIGITS.issuperset(given):
         return given
-    raise InvalidInput(what=f"--cases '{path}', {place}", problem="is no commit's hash")
+    raise InvalidInput(what=f"--cases '{path}'", problem=f"{place} has no commit's hash")

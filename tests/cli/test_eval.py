@@ -272,11 +272,11 @@ def test_a_python_without_pytest_is_told_once(run: Run, shop: Path, project: Pat
 @pytest.mark.parametrize(
     ("data", "error"),
     [
-        (b"", "': lists no commit"), (b"abcdef1\nHEAD\n", "', line 2: is no commit's hash"),
-        (b'{"bugs": [{"commit": "abcdef1"}, {"x": 1}]}', "', entry 2: is no commit's hash"),
-        (b'[\n"abcdef1"', "', line 2, column 10: is no JSON: unexpected end of data"), (b"{}", "': has no list 'bugs'"),
-        (b'{"bugs": 1}', "': has no list 'bugs'"), (b"\xff\xfe\x00", "', line 1: is no commit's hash"),
-        (b"abcdef1\n", "'abcdef1': is no commit of {shop}"), (None, "': no such file or directory"),
+        (b"", ": lists no commit"), (b"abcdef1\nHEAD\n", ": line 2 has no commit's hash"),
+        (b'{"bugs": [{"commit": "abcdef1"}, {"x": 1}]}', ": entry 2 has no commit's hash"),
+        (b'[\n"abcdef1"', ": no JSON in line 2, column 10: unexpected end of data"), (b"{}", ": has no list 'bugs'"),
+        (b'{"bugs": 1}', ": has no list 'bugs'"), (b"\xff\xfe\x00", ": line 1 has no commit's hash"),
+        (b"abcdef1\n", "'abcdef1': is no commit of {shop}"), (None, ": no such file or directory"),
     ],
 )  # fmt: skip
 def test_lists_that_are_none_are_refused_by_their_place(

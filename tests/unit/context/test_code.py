@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from dispatcher.context import clues, lines, surroundings
 from dispatcher.context.allotment import allot, likelihoods
+from dispatcher.context.code import Code
+from dispatcher.context.excerpt import Excerpt
+from dispatcher.context.ranking import Ranked
 from dispatcher.context.signals import words
 from dispatcher.graph import graph as code_graph
 from dispatcher.graph.definition import Definition
@@ -63,6 +66,32 @@ def test_an_assignment_of_several_lines_is_shown_to_its_end() -> None:
     source = ["NAMES = [", "    'a',", "", "    'b',", "]", "other = 1", "def f():", "    return NAMES"]
     with_f = [Definition("m.py", "f", "function", 7, 8)]
     assert surroundings.names_used(source, with_f[0], with_f) == [(1, 5)]
+
+
+def test_of_a_parametrized_test_the_cases_are_left_out(tmp_path: Path) -> None:
+    folder = made.project(tmp_path / "project")
+    cases = "\n".join(f'    ("{n}", {n}),' for n in range(300))
+    test = folder / "tests" / "test_price.py"
+    test.write_text(test.read_text().replace("def test", f"@pytest.mark.parametrize('a', [\n{cases}\n])\ndef test"))
+    with code_graph.opened(folder, None) as graph:
+        pieces = Code(clues.of(made.task()), graph, [], 2048).pieces()
+        shown = next(piece for piece in pieces if piece.kind == "test").forms[0].content
+    assert isinstance(shown, Excerpt)
+    assert shown.text.startswith("def test_parse_price():")
+    assert shown.shown == ((306, 308),)
+
+
+def test_a_helper_inside_another_helper_is_shown_once(tmp_path: Path) -> None:
+    folder = made.project(tmp_path / "project")
+    (folder / "tests" / "conftest.py").write_text(
+        "def outer(a):\n    def inner(b):\n        return b\n    return inner\n"
+    )
+    with code_graph.opened(folder, None) as graph:
+        found = [graph.find("tests/conftest.py", name) for name in ("outer.<locals>.inner", "outer")]
+        ranked = [Ranked(each, 1.0, {}) for each in found if each is not None]
+        pieces = Code(clues.of(made.task()), graph, ranked, 2048).pieces()
+        assert [piece.name for piece in pieces if piece.kind == "code" and piece.name] == ["outer.<locals>.inner"]
+    assert len(ranked) == 2
 
 
 SCORES = st.lists(st.floats(0, 15), min_size=1, max_size=30)
