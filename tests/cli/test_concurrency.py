@@ -17,7 +17,7 @@ def seconds() -> float:
 
 @pytest.fixture
 def each() -> int:
-    return int(os.environ.get("HERD_CLAIMS", "3"))
+    return int(os.environ.get("HERD_CLAIMS", "2"))
 
 
 @pytest.mark.usefixtures("project")

@@ -13,7 +13,7 @@ from tests.faults.scenarios import SCENARIOS
 from tests.faults.tree import ROOT
 
 _SHOWN = 5
-_LIKE_OTHERS = ("scan", "complete that is refused", "claim with code")
+_LIKE_OTHERS = ("scan", "complete that is refused", "complete that is verified", "claim with code")
 """Those that run tests or read source take long; of these most calls are those of others."""
 
 Keep = Callable[[str, object], None]

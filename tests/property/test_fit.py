@@ -21,7 +21,7 @@ from dispatcher.llm.tokens import Count
 from dispatcher.text import clean
 from tests.property.world import examples
 
-TRIES = settings(parent=examples(290), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+TRIES = settings(parent=examples(140), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 MANY = settings(parent=TRIES, max_examples=2000)
 
 

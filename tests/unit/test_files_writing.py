@@ -157,7 +157,7 @@ def test_nothing_is_appended_to_a_file_that_is_not_as_it_was_known(root: Root, t
 def test_an_append_that_fails_half_way_is_cut_back(root: Root, tmp_path: Path) -> None:
     """A limit of the system lets six bytes in and refuses the rest: none of them may stay."""
     root.replace("file", b"0123456789")
-    command = [sys.executable, "-c", APPEND_WITH_A_LIMIT, str(tmp_path)]
+    command = [sys.executable, "-B", "-c", APPEND_WITH_A_LIMIT, str(tmp_path)]
     environ = {**os.environ, "PYTHONPATH": str(Path(dispatcher.__file__).parents[1])}
     ended = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=60)
     assert ended.stdout == "StorageError File too large\n"

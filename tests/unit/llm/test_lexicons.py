@@ -170,8 +170,9 @@ def test_on_a_full_disk_it_is_counted_in_memory(folder: Path) -> None:
         "from tests.unit.llm.test_lexicons import counted, Fetch, Path\nprint(counted(Path(sys.argv[1]), Fetch()))"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program, str(folder)], cwd=HERE, capture_output=True, text=True, check=True
-    )
+        # Without -B it would leave bytecode that is cut short, which Python puts in place even so.
+        [sys.executable, "-B", "-c", program, str(folder)], cwd=HERE, capture_output=True, text=True, check=True
+    )  # fmt: skip
     assert ended.stdout.split() == [str(EXPECTED)]
     assert list(folder.iterdir()) == []
 
