@@ -1,8 +1,8 @@
 """How much room each function may have: more where it is likelier to be to blame, and where there is more to show. Pure.
 
-What t tokens of a function of s tokens show of the lines that matter is taken to be 1 - exp(-3.5 t / s): measured on real
-fixes, half of the lines hold 86 % of them, if they are the right half. The room is shared out so that one token more
-is worth the same everywhere.
+What t tokens of a function of s tokens show of the lines that matter is taken to be 1 - exp(-3.5 t / s), 83 % in half of
+it: measured on real fixes, it was 86 %, if it is the right half. The room is shared out so that one token more is worth
+the same everywhere.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ _STEEP = 3.5
 _ROUNDS = 40
 
 
-def likelihoods(scores: Sequence[float], sharpness: float) -> list[float]:
-    """Return how likely each of some functions is to blame, given their scores; together 1."""
+def likelihoods(scores: Sequence[float]) -> list[float]:
+    """Return how likely each of some functions is to blame, given their scores, which are logits; together 1."""
     best = max(scores, default=0.0)
-    weights = [math.exp(sharpness * (score - best)) for score in scores]
-    return [weight / sum(weights) for weight in weights]
+    weights = [math.exp(score - best) for score in scores]
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 def allot(likely: Sequence[float], sizes: Sequence[int], room: int, around: int, least: int) -> list[int]:

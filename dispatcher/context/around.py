@@ -54,7 +54,7 @@ def _shown(places: list[tuple[str, int, str]], lines: Lines, tier: Tier) -> Iter
         part = source[first - 1 : line + _AFTER]
         if part:
             whole = Excerpt("\n".join(part), ((first, first + len(part) - 1),))
-            forms = (Form("full", whole), Form("excerpt", excerpts(part, first, {line: 1.0})))
+            forms = (Form("full", whole), Form("excerpt", excerpts(part, first, {line: 1.0}.copy)))
             own = "" if name == _MODULE else name
             yield Piece(
                 "code",

@@ -68,14 +68,14 @@ def build(
     """Return the context of a whole task. Raises InvalidInput for a budget that not even what is critical fits in."""
     clues = read_clues.of(task)
     ranked = recipe.order(clues, graph) if recipe.order else ranking.rank(clues, graph, recipe.without, recipe.hops)
-    code = Code(clues, graph, ranked, asked.budget).pieces()
-    found = [*around.of_module(task, clues, graph.lines), *code, *told(task, beside)]
-    if "failure" not in task:  # no code is to blame for what somebody wishes for
-        found = [p._replace(tier=max(p.tier, Tier.HIGH)) if p.kind == "code" else p for p in found]
-    pieces = [piece for piece in found if piece.tier in recipe.tiers]
+    module = list(around.of_module(task, clues, graph.lines))
+    surely = "failure" in task and not module  # no function is to blame for a module's own line, or for a wish
+    code = Code(clues, graph, ranked, asked.budget, Tier.CRITICAL if surely else Tier.HIGH)
+    pieces = [p for p in (*module, *code.pieces(), *told(task, beside)) if p.tier in recipe.tiers]
     if recipe.whole:
         pieces = [p._replace(forms=p.forms[:1]) if p.kind == "code" and len(p.forms) > 1 else p for p in pieces]
-    return Context(_fitted(task, pieces, asked, recipe.rules), ranked)
+    fitted = _fitted(task, pieces, asked, recipe.rules)
+    return Context(fitted._replace(left_out=[*fitted.left_out, *code.passed_over]), ranked)
 
 
 def without_graph(

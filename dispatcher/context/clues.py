@@ -50,6 +50,7 @@ class Clues(NamedTuple):
     `crash`: something was raised in the project's source, rather than a result found wrong by the test. `frames` are innermost first. `way` are
     the functions that may be where it comes from, the likeliest first. `named` are those that a wrong name points to.
     `tests` counts the failing and passing tests whose execution was watched. `words` are texts about the failure.
+    `paths`: files that somebody who wishes for something has named.
     """
 
     test: str
@@ -94,7 +95,6 @@ def of(task: Task) -> Clues:
         lines={path: [_span(each) for each in spans] for path, spans in _dict(evidence.get("executed")).items()},
         tests=(_dict(evidence.get("tests")).get("failing", 0), _dict(evidence.get("tests")).get("passing", 0)),
         words=tuple(_words(failure, about, evidence)),
-        paths=tuple(task["paths"]),
     )
 
 

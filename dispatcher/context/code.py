@@ -10,7 +10,7 @@ from dispatcher.context.allotment import allot, likelihoods
 from dispatcher.context.clues import Clues
 from dispatcher.context.excerpt import Excerpt, signature
 from dispatcher.context.layout import definition_of
-from dispatcher.context.pieces import Form, Piece, Tier, code_forms
+from dispatcher.context.pieces import Form, LeftOut, Piece, Tier, code_forms
 from dispatcher.context.ranking import Ranked
 from dispatcher.context.signals import words
 from dispatcher.context.signals.values import definitions
@@ -24,14 +24,19 @@ _HIGH, _MEDIUM = 8, 30
 _SHARE = 0.8
 """The part of the budget that suspects may have together, headings and all."""
 
-_SHARPNESS = 1.0
-"""How much likelier to be to blame a function is for one more point of its score, as an exponent."""
+_FAR_BEHIND = 4.5
+"""How far below the best score (a logit) a function is not worth showing that the failing test does not execute: it is
+90 times less likely to be to blame."""
+
+_BEHIND, _FAR = "less likely than those that have the room", "much less likely than the first"
 
 _AROUND, _LEAST = 45, 25
 """Tokens of a heading with a fence, and the fewest of a function that are worth one."""
 
 _SURROUNDED, _MOST_RANGES, _MOST_AROUND, _LONGEST = 3, 12, 20, 160
 """For how many functions the surroundings are shown; ranges for each, lines for a file, characters of a line."""
+
+_CLASS_LINE = re.compile(r"\s*class\b.*:\s*(?:#.*)?")
 
 _BYTES_PER_TOKEN = 3.5
 _PER_LINE = 1
@@ -42,11 +47,17 @@ _USED = 6
 
 
 class Code:
-    """The pieces of code for one failure, those of one tier in the order of their worth."""
+    """The pieces of code for one failure, those of one tier in the order of their worth.
 
-    def __init__(self, clues: Clues, graph: Graph, ranked: Sequence[Ranked], budget: int) -> None:
-        self._clues, self._graph, self._ranked, self._budget = clues, graph, ranked, budget
+    `first` is the tier of the most suspicious function; `passed_over` has suspects that may be to blame, but not likely enough for the room that they would take.
+    """
+
+    def __init__(
+        self, clues: Clues, graph: Graph, ranked: Sequence[Ranked], budget: int, first: Tier = Tier.CRITICAL
+    ) -> None:
+        self._clues, self._graph, self._ranked, self._budget, self._first = clues, graph, ranked, budget, first
         self._query = words.query(clues, graph)
+        self.passed_over: list[LeftOut] = []
 
     def pieces(self) -> Iterator[Piece]:
         """Yield them."""
@@ -57,20 +68,30 @@ class Code:
 
     def _suspects(self) -> Iterator[Piece]:
         ranked = list(_without_nested_helpers(self._ranked))[:_MEDIUM]
-        likely = likelihoods([each.score for each in ranked], _SHARPNESS)
-        sizes = [_tokens(self._source(each.definition)) for each in ranked]
+        ranked.sort(key=lambda each: not self._may_be_shown(each))
+        near = [each for each in ranked if self._may_be_shown(each)]
+        sizes = [_tokens(self._source(each.definition)) for each in near]
+        likely = likelihoods([each.score for each in near])
         rooms = allot(likely, sizes, int(self._budget * _SHARE), _AROUND, _LEAST)
-        for n, (each, room) in enumerate(zip(ranked, rooms, strict=True)):
-            if room or n < 1:
-                tier = Tier.CRITICAL if n == 0 else Tier.HIGH if n < _HIGH else Tier.MEDIUM
-                yield self._function(each, tier, max(room, _AROUND + _LEAST))
+        for n, each in enumerate(ranked):
+            tier = self._first if n == 0 else Tier.HIGH if n < _HIGH else Tier.MEDIUM
+            room = rooms[n] if n < len(rooms) else 0
+            piece = self._function(each, tier, max(room, _AROUND + _LEAST))
+            if room or n == 0:
+                yield piece
+            else:
+                self.passed_over.append(LeftOut(piece, _BEHIND if n < len(near) else _FAR))
+
+    def _may_be_shown(self, ranked: Ranked) -> bool:
+        d = ranked.definition
+        return ranked.score > self._ranked[0].score - _FAR_BEHIND or (d.path, d.name) in self._clues.executed
 
     def _function(self, ranked: Ranked, tier: Tier, room: int) -> Piece:
         d = ranked.definition
-        weights = lines.weights(self._clues, self._graph, d, self._query)
+        forms = code_forms(self._source(d), d.first, lambda: lines.weights(self._clues, self._graph, d, self._query))
         return Piece(
-            "code", tier, f"{d.name} in {d.path}", code_forms(self._source(d), d.first, weights), d.path, ranked.score,
-            tuple(_reasons(ranked, self._clues)) if tier is Tier.CRITICAL else (), "python", d.name, room,
+            "code", tier, f"{d.name} in {d.path}", forms, d.path, ranked.score,
+            tuple(_reasons(ranked, self._clues)) if ranked is self._ranked[0] else (), "python", d.name, room,
         )  # fmt: skip
 
     def _test(self) -> Iterator[Piece]:
@@ -79,7 +100,7 @@ class Code:
             failing = {frame.line: 1.0 for frame in clues.frames if frame.path == d.path}
             source = self._source(d)
             begins = definition_of(source)  # the values of all cases, which stand before, say little about this one
-            forms = code_forms(source[begins:], d.first + begins, failing)
+            forms = code_forms(source[begins:], d.first + begins, failing.copy)
             yield Piece("test", Tier.CRITICAL, "The failing test", forms, d.path, language="python", name=d.name)
 
     def _around(self) -> Iterator[Piece]:
@@ -96,16 +117,11 @@ class Code:
         for path, numbers in seen.items():
             source = self._graph.lines(path)
             shown = sorted(numbers)[:_MOST_AROUND]
-            text = "\n".join(source[n - 1][:_LONGEST].rstrip() for n in shown)
-            ranges = tuple((n, n) for n in shown)
-            yield Piece(
-                "code",
-                Tier.HIGH,
-                f"Around it in {path}",
-                (Form("full", Excerpt(text, ranges)),),
-                path,
-                language="python",
-            )
+            rows = [source[n - 1][:_LONGEST].rstrip() for n in shown]
+            if all(map(_CLASS_LINE.fullmatch, rows)):
+                continue  # the functions' names tell as much
+            forms = (Form("full", Excerpt("\n".join(rows), tuple((n, n) for n in shown))),)
+            yield Piece("code", Tier.HIGH, "Around it", forms, path, language="python")
 
     def _used(self) -> Iterator[Piece]:
         """Yield the signatures of what the most suspicious function uses."""

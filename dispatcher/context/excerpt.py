@@ -62,17 +62,17 @@ def excerpt(lines: Sequence[str], first: int, weights: Mapping[int, float], fits
     `first` is the number of the first line; `weights` has how suspicious lines are by number, from 0 to 1. Without any
     the beginning and the lines that leave the function count most. Overlong lines are shown in part.
     """
-    return excerpts(lines, first, weights)(fits)
+    return excerpts(lines, first, lambda: weights)(fits)
 
 
-def excerpts(lines: Sequence[str], first: int, weights: Mapping[int, float]) -> Callable[[Fits], Excerpt]:
+def excerpts(lines: Sequence[str], first: int, weights: Callable[[], Mapping[int, float]]) -> Callable[[Fits], Excerpt]:
     """Return what makes excerpts of a function, as `excerpt` does; the order of its lines is found once."""
 
     @cache
     def plan() -> _Plan:
         source = _cleaned(lines)
         layout = layout_of(source)
-        return _Plan(source, layout, *_order(source, layout, _weights(source, layout, first, weights)))
+        return _Plan(source, layout, *_order(source, layout, _weights(source, layout, first, weights())))
 
     def made(fits: Fits) -> Excerpt:
         source, layout, order, ends = plan()

@@ -66,10 +66,10 @@ class LeftOut(NamedTuple):
     why: str
 
 
-def code_forms(lines: Sequence[str], first: int, weights: Mapping[int, float]) -> tuple[Form, ...]:
+def code_forms(lines: Sequence[str], first: int, weights: Callable[[], Mapping[int, float]]) -> tuple[Form, ...]:
     """Return the forms of a function's source, of which `first` is the number of the first line.
 
-    `weights` says by number how suspicious a line is, from 0 to 1.
+    `weights` says by number how suspicious a line is, from 0 to 1; it is asked only for an excerpt.
     """
     source = [line.rstrip("\r\n") for line in lines]
     whole = Excerpt("\n".join(source), ((first, first + len(source) - 1),) if source else ())

@@ -23,7 +23,7 @@ Told = dict[Definition, dict[str, float]]
 SIGNALS: Mapping[str, tuple[str, ...]] = {
     "traceback": ("on the way", "misnamed"),
     "spectrum": ("spectrum", "lines", "executed"),
-    "text": ("text", "name", "said"),
+    "text": ("text", "name", "said", "file named"),
     "calls": ("used", "class named"),
     "history": ("changed together", "like tests", "recent file"),
     "shape": ("size", "plain"),
@@ -34,10 +34,10 @@ _WEIGHTS: Mapping[str, tuple[float, float]] = {
     "on the way": (0.7, 0.3), "misnamed": (0.8, 0.4), "spectrum": (1.9, 1.6), "lines": (1.2, 1.1),
     "executed": (2.4, 2.4), "text": (2.9, 2.7), "name": (1.6, 1.6), "said": (0.3, 0.3), "used": (0.8, 0.4),
     "class named": (0.4, 0.4), "changed together": (1.2, 1.2), "like tests": (0.7, 0.7), "recent file": (0.9, 0.9),
-    "size": (1.6, 1.6), "plain": (0.6, 0.6),
+    "size": (1.6, 1.6), "plain": (0.6, 0.6), "file named": (3.0, 3.0),
 }  # fmt: skip
 """What each value counts for where something was raised in the source, and otherwise: logits, so that scores tell how much
-likelier one function is to be to blame than another."""
+likelier one function is to be to blame than another. "file named" was not fitted: there are no fixes for wishes."""
 
 _TESTS_OWN = 1.5
 """How much less suspicious helpers and fixtures of tests are than what they test."""
@@ -77,6 +77,8 @@ def values(clues: Clues, graph: Graph, without: Collection[str] = (), hops: int 
         pointing |= {"lines": execution.lines(clues, graph), "executed": execution.executed(clues, graph)}
     if "calls" not in without:
         pointing["used"] = calls.used(clues, graph, hops)
+    if "text" not in without:
+        pointing["file named"] = words.in_named_files(clues, graph)
     told: Told = defaultdict(dict)
     _take(told, pointing)
     if "text" not in without:

@@ -93,7 +93,7 @@ class Contexts:
     def make(self, task: Task, beside: Beside, token: str = "") -> Made:
         """Return the context of a whole task; whatever goes wrong, a simpler one. Never raises but for a bug in that."""
         try:
-            if "failure" in task or source.walk(str(self._place.project)):
+            if "failure" in task or source.holds_any(str(self._place.project)):
                 return self._with_graph(task, beside, token)
             why = ""
         except Exception as error:  # noqa: BLE001 - a claim is granted by now: nothing may keep its task from the agent

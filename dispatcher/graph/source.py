@@ -44,6 +44,11 @@ def walk(project: str) -> dict[str, Stamp]:
     return {path: found[path] for path in sorted(found)[:MAX_FILES]}
 
 
+def holds_any(project: str) -> bool:
+    """Tell whether there are Python files at all."""
+    return next(_files(project), None) is not None
+
+
 def _files(project: str) -> Iterator[tuple[str, Stamp]]:
     folders = [""]
     count = 0

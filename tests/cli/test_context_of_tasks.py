@@ -390,6 +390,12 @@ def test_a_wish_comes_with_code_that_its_words_fit(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("calc")
+def test_a_wish_about_a_file_comes_with_its_functions(run: Run) -> None:
+    add(run, "more of that", "--path", "calc.py")
+    assert 'print("shouting now")' in given(run, "more-of")["context"]["prompt"]
+
+
+@pytest.mark.usefixtures("calc")
 def test_what_was_tried_and_what_solved_a_task_like_it_is_told(run: Run) -> None:
     solved = given(run, MUCH)["token"]
     run("complete", solved, "--no-verify", "--note", "raised the limit in combine()")
@@ -427,7 +433,12 @@ def test_explain_lists_all_that_is_in_and_all_that_is_not_and_the_totals(run: Ru
         assert re.search(
             rf"^ *{each['tier']} +{each['tokens']} +{each['form']} .*{re.escape(each['name'])}", said, re.MULTILINE
         )
-    assert said.count(": no room") == len(shown["left_out"]) > 0
+    for each in shown["left_out"]:
+        assert re.search(
+            rf"^ *{each['tier']} .*{re.escape(each['name'])}.*: {re.escape(each['why'])}", said, re.MULTILINE
+        )
+    reasons = {each["why"].partition(":")[0] for each in shown["left_out"]}
+    assert reasons == {"no room", "much less likely than the first"}
     assert re.search(rf"^{shown['tokens']} of 300 tokens in all; exact, by the vocabulary", said, re.MULTILINE)
     critical = sum(each["tokens"] for each in shown["items"] if each["tier"] == "CRITICAL")
     assert re.search(rf"^ *CRITICAL +{critical} tokens +of 59$", said, re.MULTILINE)

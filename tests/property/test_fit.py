@@ -85,7 +85,7 @@ def pieces(draw: st.DrawFn) -> Piece:
     tier = draw(st.sampled_from([Tier.CRITICAL, *Tier, *Tier, *Tier][1:]))
     lines = draw(SOURCES)
     if draw(st.booleans()) or kind == "code":
-        forms = code_forms(lines, draw(st.integers(1, 9)), draw(WEIGHTS))
+        forms = code_forms(lines, draw(st.integers(1, 9)), draw(WEIGHTS).copy)
     else:
         forms = text_forms(draw(ENDS).join(lines))
     reasons = tuple(draw(st.lists(WORDS, max_size=2)))

@@ -64,3 +64,8 @@ def said(clues: Clues, among: Collection[Definition]) -> Values:
     """Tell which functions the error names."""
     words = {word for text in clues.words for word in re.findall(r"\w+", text)}
     return {d: 1.0 for d in among if d.name.rpartition(".")[2] in words}
+
+
+def in_named_files(clues: Clues, graph: Graph) -> Values:
+    """Tell which functions are in the files that are named with a wish."""
+    return {d: 1.0 for path in clues.paths for d in graph.definitions(path) if d.kind == "function"}

@@ -103,7 +103,7 @@ def test_rooms_are_within_what_there_is_and_the_likelier_of_two_alike_has_no_les
     scores: list[float], room: int, sizes: list[int]
 ) -> None:
     scores.sort(reverse=True)
-    likely = likelihoods(scores, 1.0)
+    likely = likelihoods(scores)
     rooms = allot(likely, sizes[: len(scores)], room, 45, 25)
     assert sum(likely) == pytest.approx(1.0)
     assert sum(rooms) <= room

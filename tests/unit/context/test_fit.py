@@ -30,7 +30,7 @@ def real(text: str) -> Count:
 
 def code(tier: Tier, name: str, lines: int = 10) -> Piece:
     source = [f"def {name}(self, a):", *(f"    a = step_{n}(a, {n})" for n in range(lines - 2)), "    return a"]
-    return Piece("code", tier, name, code_forms(source, 1, {lines // 2: 1.0}), language="python")
+    return Piece("code", tier, name, code_forms(source, 1, {lines // 2: 1.0}.copy), language="python")
 
 
 def note(kind: Kind, tier: Tier, title: str, text: str) -> Piece:
@@ -128,7 +128,7 @@ def test_the_longest_texts_are_within_256_tokens_of_a_real_vocabulary() -> None:
             "code",
             C,
             "日本語" * 1000,
-            code_forms(["def g(", *(f"  p{n}=`{n}`," for n in range(999)), "): pass"], 1, {}),
+            code_forms(["def g(", *(f"  p{n}=`{n}`," for n in range(999)), "): pass"], 1, dict),
         ),
     ]
     fitted = fit(Head("id-" * 500, "PENDING", long), pieces, 256, real)
@@ -206,7 +206,7 @@ def test_a_giant_is_not_counted_as_a_whole() -> None:
         return words(text)
 
     giant = [f"    table[{n}] = {'x' * 80!r}" for n in range(10_000)]
-    pieces = [ERROR, Piece("code", C, "a", code_forms(["def f():", *giant], 1, {5000: 1.0}))]
+    pieces = [ERROR, Piece("code", C, "a", code_forms(["def f():", *giant], 1, {5000: 1.0}.copy))]
     fitted = fit(HEAD, [*pieces, note("note", L, "n", "y" * 500_000)], 1000, noted)
     assert "table[4998]" in fitted.prompt
     assert longest < 20_000
