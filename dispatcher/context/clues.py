@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from dispatcher.domain.failure import file_of, function_of
@@ -47,8 +48,9 @@ class Frame(NamedTuple):
 class Clues(NamedTuple):
     """What a task tells. Paths are relative to the project.
 
-    `crash`: something was raised in the project's source, rather than a result found wrong by the test. `frames` are innermost first. `way` are
-    the functions that may be where it comes from, the likeliest first. `named` are those that a wrong name points to.
+    `crash`: something was raised in the project's source, rather than a result found wrong by the test. `frames` are
+    innermost first, `lines` in their order. `way` are the functions that may be where it comes from, the likeliest
+    first. `named` are those that a wrong name points to.
     `tests` counts the failing and passing tests whose execution was watched. `words` are texts about the failure.
     `paths`: files that somebody who wishes for something has named.
     """
@@ -92,7 +94,10 @@ def of(task: Task) -> Clues:
         way=_way(failure, about, frames) if raised else (),
         named=tuple((s["path"], s["function"]) for s in failure.get("suspects", []) if not s["failing"]),
         executed={(row[0], row[1]): Executed(*row[2:4], *row[5:7]) for row in evidence.get("suspects", [])},
-        lines={path: [_span(each) for each in spans] for path, spans in _dict(evidence.get("executed")).items()},
+        lines={
+            path: sorted(map(_span, spans), key=itemgetter(0, 1))
+            for path, spans in _dict(evidence.get("executed")).items()
+        },
         tests=(_dict(evidence.get("tests")).get("failing", 0), _dict(evidence.get("tests")).get("passing", 0)),
         words=tuple(_words(failure, about, evidence)),
     )

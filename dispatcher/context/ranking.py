@@ -74,7 +74,8 @@ def values(clues: Clues, graph: Graph, without: Collection[str] = (), hops: int 
         pointing |= {"on the way": calls.on_the_way(clues, graph), "misnamed": calls.misnamed(clues, graph)}
     if "spectrum" not in without:
         pointing["spectrum"] = execution.spectrum(clues, graph)
-        pointing |= {"lines": execution.lines(clues, graph), "executed": execution.executed(clues, graph)}
+        ran = execution.ran_by_function(clues)
+        pointing |= {"lines": execution.lines(clues, graph, ran), "executed": execution.executed(graph, ran)}
     if "calls" not in without:
         pointing["used"] = calls.used(clues, graph, hops)
     if "text" not in without:
