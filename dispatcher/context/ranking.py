@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from dispatcher.context.clues import Clues
-from dispatcher.context.signals import calls, execution, history, shape, words
+from dispatcher.context.signals import calls, execution, history, neighbours, shape, words
 from dispatcher.context.signals.values import Values
 from dispatcher.domain.testcode import is_test_code
 from dispatcher.graph.definition import Definition
@@ -23,10 +23,11 @@ Told = dict[Definition, dict[str, float]]
 SIGNALS: Mapping[str, tuple[str, ...]] = {
     "traceback": ("on the way", "misnamed"),
     "spectrum": ("spectrum", "lines", "executed"),
-    "text": ("text", "name", "said", "file named"),
+    "text": ("text", "name", "said", "file", "file named"),
     "calls": ("used", "class named"),
     "history": ("changed together", "like tests", "recent file"),
     "shape": ("size", "plain"),
+    "neighbours": (),
 }
 """What can be switched off, with the values that it stands for."""
 
@@ -34,10 +35,14 @@ _WEIGHTS: Mapping[str, tuple[float, float]] = {
     "on the way": (0.7, 0.3), "misnamed": (0.8, 0.4), "spectrum": (1.9, 1.6), "lines": (1.2, 1.1),
     "executed": (2.4, 2.4), "text": (2.9, 2.7), "name": (1.6, 1.6), "said": (0.3, 0.3), "used": (0.8, 0.4),
     "class named": (0.4, 0.4), "changed together": (1.2, 1.2), "like tests": (0.7, 0.7), "recent file": (0.9, 0.9),
-    "size": (1.6, 1.6), "plain": (0.6, 0.6), "file named": (3.0, 3.0),
+    "size": (1.6, 1.6), "plain": (0.6, 0.6), "file": (1.4, 1.4),
+    "file named": (3.0, 3.0),
 }  # fmt: skip
 """What each value counts for where something was raised in the source, and otherwise: logits, so that scores tell how much
 likelier one function is to be to blame than another. "file named" was not fitted: there are no fixes for wishes."""
+
+_NEIGHBOURS = 1.0
+"""What it counts for that the other functions of the file are to blame, if this one is not."""
 
 _TESTS_OWN = 1.5
 """How much less suspicious helpers and fixtures of tests are than what they test."""
@@ -56,15 +61,28 @@ def rank(clues: Clues, graph: Graph, without: Collection[str] = (), hops: int = 
 
     `without` names signals to leave out; `hops`: how far from the test what it uses is followed.
     """
-    ranked = []
-    for definition, told in values(clues, graph, without, hops).items():
-        if definition.kind == "function" and not _is_in_the_test(definition, clues):
-            weighed = {name: _WEIGHTS[name][not clues.crash] * value for name, value in told.items()}
-            adds = {signal: sum(weighed.get(name, 0.0) for name in names) for signal, names in SIGNALS.items()}
-            score = sum(adds.values()) - _TESTS_OWN * is_test_code(definition.path)
-            ranked.append(Ranked(definition, round(score, 4), {s: round(v, 4) for s, v in adds.items() if v}))
+    ranked = [
+        _ranked(definition, told, clues)
+        for definition, told in values(clues, graph, without, hops).items()
+        if definition.kind == "function" and not _is_in_the_test(definition, clues)
+    ]
+    if "neighbours" not in without:
+        likely = neighbours.likely({each.definition: each.score for each in ranked})
+        ranked = [_with_neighbours(each, likely.get(each.definition, 0.0)) for each in ranked]
     ranked.sort(key=lambda r: (-r.score, r.definition.path, r.definition.first))
     return ranked
+
+
+def _ranked(definition: Definition, told: Mapping[str, float], clues: Clues) -> Ranked:
+    weighed = {name: _WEIGHTS[name][not clues.crash] * value for name, value in told.items()}
+    adds = {signal: sum(weighed.get(name, 0.0) for name in names) for signal, names in SIGNALS.items()}
+    score = sum(adds.values()) - _TESTS_OWN * is_test_code(definition.path)
+    return Ranked(definition, round(score, 4), {s: round(v, 4) for s, v in adds.items() if v})
+
+
+def _with_neighbours(ranked: Ranked, likely: float) -> Ranked:
+    adds = round(_NEIGHBOURS * likely, 4)
+    return Ranked(ranked.definition, ranked.score + adds, {**ranked.signals, "neighbours": adds}) if adds else ranked
 
 
 def values(clues: Clues, graph: Graph, without: Collection[str] = (), hops: int = calls.HOPS) -> Told:
@@ -97,6 +115,7 @@ def _further(clues: Clues, graph: Graph, among: Collection[Definition], without:
     found: dict[str, Values] = {}
     if "text" not in without:
         found |= {"name": words.in_the_name(clues, among), "said": words.said(clues, among)}
+        found["file"] = words.in_like_named_file(clues, among)
     if "calls" not in without:
         found["class named"] = calls.of_named_class(clues, graph, among)
     if "history" not in without:

@@ -6,6 +6,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from pathlib import PurePosixPath
 
 from dispatcher.context.clues import Clues
 from dispatcher.context.signals.values import Values, definitions
@@ -58,6 +59,35 @@ def in_the_name(clues: Clues, among: Collection[Definition]) -> Values:
         if common := own & wanted:
             found[definition] = len(common) / len(own)
     return found
+
+
+def in_like_named_file(clues: Clues, among: Collection[Definition]) -> Values:
+    """Tell how much of a module's name is in the name of the test's file: less where many modules have as much."""
+    wanted = {word for part in PurePosixPath(clues.test_file).parts for word in _words_of_name(part)} - _PLAIN
+    shares: dict[str, float] = {}
+    for path in {d.path for d in among}:
+        *parts, whole = _words_of_name(_module_name(path)) or [""]
+        shares[path] = 1.0 if whole in wanted else len(wanted.intersection(parts)) / max(1, len(set(parts)))
+    rarity = {
+        share: _rarity(sum(other >= share for other in shares.values()), len(shares)) for share in {*shares.values()}
+    }
+    return {d: value for d in among if (value := shares[d.path] * rarity[shares[d.path]])}
+
+
+def _module_name(path: str) -> str:
+    """Return the last part of a module's name: for a package's `__init__.py` that of the folder."""
+    pure = PurePosixPath(path)
+    return pure.parent.name if pure.stem.startswith("__") else pure.stem
+
+
+def _words_of_name(name: str) -> list[str]:
+    """Return the words of a module's or folder's name, tests' affixes left out, and last all of them as one."""
+    words = [word for word in re.split(r"[\W_]+", name.removesuffix(".py").lower()) if word and word not in _PLAIN]
+    return [*words, "".join(words)] if words else []
+
+
+def _rarity(having: int, of: int) -> float:
+    return math.log(of / having) / math.log(of) if of > 1 else 0.0
 
 
 def said(clues: Clues, among: Collection[Definition]) -> Values:
