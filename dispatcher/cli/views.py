@@ -73,24 +73,45 @@ def show_command(
     ] = None,
     budget: Budget = None,
     model: ModelName = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", metavar="SEQ|TIME", help="With --context: what the claim was given that was the last then."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show a whole task, or its context.
 
-    Archived tasks too. The context is what 'claim' would print now; --edit shows it as it is sent to a model.
+    Archived tasks too. The context is what 'claim' would print now, or what it did print once (--at, by a sequence
+    number of the log, a date, a time or a span back); --edit shows it as it is sent to a model.
 
     Example: dispatcher show parse --context --explain
     """
-    needless = {"--explain": explain, "--edit": edit, "--budget": budget, "--model": model}
-    if not context and (given := [name for name, value in needless.items() if value]):
-        raise InvalidInput(what=", ".join(given), problem="says something about the context: give --context too")
+    making = {"--explain": explain, "--edit": edit, "--budget": budget, "--model": model}
+    given = [name for name, value in making.items() if value]
+    if not context and (given or at):
+        what = ", ".join([*given, *(["--at"] if at else [])])
+        raise InvalidInput(what=what, problem="says something about the context: give --context too")
+    if at and given:
+        raise InvalidInput(what=f"--at and {', '.join(given)}", problem="what was given then is not made anew")
     if explain and (edit or json):
         raise InvalidInput(what="--explain", problem="is for people; --json tells all of it, --edit shows messages")
-    if context:
+    if at:
+        _show_given(task, at, json=json)
+    elif context:
         _show_context(task, budget, model, edit.value if edit else None, explain=explain, json=json)
-        return
-    shown = views.show(open_desk(), task)
-    render.json(shown) if json else document.task(shown)
+    else:
+        shown = views.show(open_desk(), task)
+        render.json(shown) if json else document.task(shown)
+
+
+def _show_given(task: str, at: str, *, json: bool) -> None:
+    """Print the context that a claim was given once. Raises InvalidInput where there was none by then."""
+    from dispatcher.dispatch import giving
+
+    found = giving.given_by(open_desk(), task, at)
+    render.json(found) if json else render.line(found["prompt"].rstrip("\n"))
 
 
 def _show_context(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from dispatcher.config import SPECS, Settings
 from dispatcher.domain.lifecycle import ClaimPolicy
 from dispatcher.domain.moment import Moment
+from dispatcher.domain.record import Event
 from dispatcher.domain.redact import Redactor
 from dispatcher.domain.retention import Limits
 from dispatcher.domain.task import Task
@@ -55,6 +56,12 @@ def whole(desk: Desk, task: Task) -> Task:
     """Return `task`, changed in place, with its long texts put back; one whose blob is gone stays cut."""
     _fill_in(desk.store, task)
     return task
+
+
+def filled_in(desk: Desk, event: Event) -> Event:
+    """Return an event, changed in place, with its long texts and bulk put back as far as they are there."""
+    _fill_in(desk.store, event)
+    return event
 
 
 def _fill_in(store: Store, value: Any) -> None:  # noqa: ANN401 - any JSON data

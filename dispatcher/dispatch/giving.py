@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from dispatcher.dispatch import related, views
+from dispatcher.dispatch import finding, intake, related, views
 from dispatcher.dispatch.claims import Claimed, Granted
 from dispatcher.dispatch.contexts import Contexts, Made, Place, Wish
-from dispatcher.dispatch.desk import Desk
+from dispatcher.dispatch.desk import Desk, filled_in
 from dispatcher.domain.ledger import Ledger
 from dispatcher.domain.moment import Moment
 from dispatcher.domain.record import Event
-from dispatcher.errors import DispatcherError
+from dispatcher.errors import DispatcherError, InvalidInput, Unrepairable
 from dispatcher.store.base import Change
 
 
@@ -49,6 +50,32 @@ def look(desk: Desk, given: str, wish: Wish, place: Place) -> tuple[Made, list[s
     with Contexts(desk.settings, wish, place) as contexts:
         made = contexts.make(task, beside)
         return made, [*contexts.notes, *([_told(made)] if made.why and made.context else [])]
+
+
+def given_by(desk: Desk, named: str, when: str) -> dict[str, Any]:
+    """Return what was given with the task's last claim up to then, as the journal has it: `prompt`, `budget`, `agent` ...
+
+    `when` is a sequence number, a date, a time or a span back. Raises InvalidInput where nothing was given by then.
+    """
+    until = int(when) if re.fullmatch(r"[0-9]{1,18}", when) else None
+    at = "" if until is not None else intake.moment_in_time("--at", when, desk.clock(), past=True)
+    task, _ = desk.store.view(lambda ledger: finding.find(desk, ledger, named))
+    last = None
+    for record in desk.store.history():
+        if record.seq > until if until is not None else record.at > at:
+            break
+        for event in record.events:
+            if event["type"] == "context_given" and event["task"] == task:
+                last = {**event, "seq": record.seq, "at": record.at}
+    if last is None:
+        problem = f"no claim of {task} had been given a context by then; 'dispatcher log --task {task}' tells its story"
+        raise InvalidInput(what=f"--at '{when}'", problem=problem)
+    found = filled_in(desk, last)
+    if "prompt" not in found:
+        raise Unrepairable(
+            file=f"BLOBS/{found['prompt_blob'].partition('#')[0]}", problem="is gone, and the prompt was in it"
+        )
+    return found
 
 
 def _told(made: Made) -> str:

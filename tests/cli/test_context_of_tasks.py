@@ -422,6 +422,32 @@ def test_completed_and_archived_tasks_have_a_context_too(run: Run, monkeypatch: 
     assert ran.err == ""
 
 
+@pytest.mark.usefixtures("calc")
+def test_what_a_claim_was_given_can_be_asked_for_later(run: Run) -> None:
+    first = given(run, ADD)
+    run("release", first["token"])
+    second = given(run, ADD)
+    at = {e["generation"]: r["seq"] for r in run("log", "--json").json["records"] for e in r["events"] if "by" in e}
+    for seq, claim in ((at[1], first), (at[2] - 1, first), (at[2], second), (10**6, second)):
+        assert run("show", ADD, "--context", "--at", str(seq)).out.rstrip() == claim["context"]["prompt"].rstrip(), seq
+    tool = run("show", ADD, "--context", "--at", "0s", "--json").json
+    assert tool["prompt"] == second["context"]["prompt"]
+    assert (tool["generation"], tool["seq"], tool["agent"]) == (2, at[2], "me")
+    assert tool["tokens"] == second["context"]["tokens"]
+
+
+@pytest.mark.usefixtures("calc")
+def test_what_was_not_given_by_then_is_said(run: Run, root: Path) -> None:
+    refused(run("show", ADD, "--context", "--at", "3", code=None), 2, "no claim of", "had been given a context by then")
+    given(run, ADD)
+    refused(run("show", ADD, "--context", "--at", "1d", code=None), 2, "by then", "dispatcher log --task")
+    refused(run("show", ADD, "--context", "--at", "noon", code=None), 2, "--at 'noon'", "must be")
+    refused(run("show", ADD, "--at", "3", code=None), 2, "--at", "give --context too")
+    refused(run("show", ADD, "--context", "--at", "9", "--explain", code=None), 2, "is not made anew")
+    shutil.rmtree(root / "BLOBS")
+    refused(run("show", ADD, "--context", "--at", "99", code=None), 7, "is gone")
+
+
 # What show tells
 
 

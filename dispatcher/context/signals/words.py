@@ -21,6 +21,11 @@ _NEAR, _FAR = 1.0, 0.4
 
 _NEAR_LINES = 6
 _MESSAGE, _NAME = 1.5, 2.0
+
+_MISSING = re.compile(r"(?:import name|module '[\w.]+' has no attribute|^name) '(\w+)'")
+_ALIKE, _SHORTEST = 0.7, 3
+"""How much alike two names have to be, and how long, for one to be taken for the other."""
+
 _PLAIN = frozenset(("test", "tests"))
 
 
@@ -72,6 +77,26 @@ def in_like_named_file(clues: Clues, among: Collection[Definition]) -> Values:
         share: _rarity(sum(other >= share for other in shares.values()), len(shares)) for share in {*shares.values()}
     }
     return {d: value for d in among if (value := shares[d.path] * rarity[shares[d.path]])}
+
+
+def nearly_said(clues: Clues, among: Collection[Definition]) -> Values:
+    """Tell which functions have nearly the name that an error did not find: how much of both is the same, if most is."""
+    missing = {match[1] for text in clues.words for match in _MISSING.finditer(text)}
+    found: Values = {}
+    for definition in among if missing else ():
+        likeness = max(_likeness(definition.name.rpartition(".")[2], name) for name in missing)
+        if likeness >= _ALIKE:
+            found[definition] = likeness
+    return found
+
+
+def _likeness(own: str, name: str) -> float:
+    from difflib import SequenceMatcher  # few errors are about a name
+
+    short, long = sorted((own, name), key=len)
+    if own == name or len(short) < _SHORTEST:
+        return 0.0
+    return 1.0 if long.startswith(short) else SequenceMatcher(None, own, name).ratio()
 
 
 def _module_name(path: str) -> str:

@@ -11,9 +11,10 @@ import pytest
 
 from dispatcher.context import clues, ranking
 from dispatcher.context.clues import Clues
-from dispatcher.context.signals import calls, execution, history, shape, words
+from dispatcher.context.signals import calls, execution, history, neighbours, shape, words
 from dispatcher.domain.task import Task, new_task
 from dispatcher.graph import graph as code_graph
+from dispatcher.graph.definition import Definition
 from dispatcher.graph.graph import Graph
 from tests.unit.context import made
 
@@ -101,6 +102,43 @@ def test_names_in_the_error_and_in_the_tests_name_count(graph: Graph) -> None:
     named = known(words.in_the_name(clues.of(made.task()), among))
     assert named["Price.parse"] == 1.0
     assert "convert" not in named
+
+
+def test_a_module_named_like_the_tests_file_counts_more_the_fewer_there_are() -> None:
+    def valued(test: str, *paths: str) -> dict[str, float]:
+        among = [Definition(path, "f", "function", 1, 2) for path in paths]
+        values = words.in_like_named_file(Clues(f"{test}::test_it", crash=False), among)
+        return {d.path: round(value, 2) for d, value in values.items()}
+
+    assert valued("tests/test_price.py", "shop/price.py", "shop/cart.py") == {"shop/price.py": 1.0}
+    assert valued("tests/price/test_all.py", "price/__init__.py", "cart.py", "tax.py") == {"price/__init__.py": 1.0}
+    assert valued("tests/test_filesink.py", "_file_sink.py", "sink.py", "file.py") == {"_file_sink.py": 1.0}
+    assert valued("price_rules_test.py", "rules.py", "price_rules.py", "x_rules.py", "y.py") == {
+        "rules.py": 0.5, "price_rules.py": 0.5, "x_rules.py": 0.1,
+    }  # fmt: skip
+    assert valued("tests/test_price.py", "price.py") == {}, "all there is"
+    assert valued("tests/test.py", "tests/__init__.py", "a.py") == {}
+
+
+def test_a_name_that_is_not_there_points_to_those_nearly_like_it(graph: Graph) -> None:
+    def valued(said: str) -> dict[str, float]:
+        found = Clues("t", crash=False, words=(said,))
+        return known(words.nearly_said(found, graph.definitions(PRICE)))
+
+    assert valued("cannot import name 'convert_all' from 'shop.price' (shop/price.py)") == {"convert": 1.0}
+    assert valued("module 'shop.price' has no attribute 'konvert'") == {"convert": 0.86}
+    assert valued("name 'parsed' is not defined") == {"Price.parse": 1.0}
+    assert valued("name 'convert' is not defined") == {}
+    assert valued("'Price' object has no attribute 'parsed'") == {}, "objects of the test's own have attributes too"
+
+
+def test_functions_beside_likely_ones_are_likelier() -> None:
+    first, beside, elsewhere = (Definition(path, name, "function", 1, 2) for path, name in ("af", "ag", "bh"))
+    found = neighbours.likely({first: 3.0, beside: 0.0, elsewhere: 0.0})
+    assert found[beside] == pytest.approx(0.9526, abs=1e-3)  # e^3 / (e^3 + 1)
+    assert found[first] == pytest.approx(0.5)
+    assert found[elsewhere] == 0.0
+    assert neighbours.likely({}) == neighbours.likely({first: 1.0}) == {}
 
 
 def test_what_shows_an_object_is_seldom_to_blame(graph: Graph) -> None:
