@@ -24,13 +24,16 @@ _HIGH, _MEDIUM = 8, 30
 _SHARE = 0.8
 """The part of the budget that suspects may have together, headings and all."""
 
+_SHARPNESS = 1.2
+"""How much surer the scores are than they say: their weights were held down when they were fitted."""
+
 _FAR_BEHIND = 4.5
 """How far below the best score (a logit) a function is not worth showing that the failing test does not execute: it is
 90 times less likely to be to blame."""
 
 _BEHIND, _FAR = "less likely than those that have the room", "much less likely than the first"
 
-_AROUND, _LEAST = 45, 25
+_AROUND, _LEAST = 45, 30
 """Tokens of a heading with a fence, and the fewest of a function that are worth one."""
 
 _SURROUNDED, _MOST_RANGES, _MOST_AROUND, _LONGEST = 3, 12, 20, 160
@@ -71,7 +74,7 @@ class Code:
         ranked.sort(key=lambda each: not self._may_be_shown(each))
         near = [each for each in ranked if self._may_be_shown(each)]
         sizes = [_tokens(self._source(each.definition)) for each in near]
-        likely = likelihoods([each.score for each in near])
+        likely = likelihoods([_SHARPNESS * each.score for each in near])
         rooms = allot(likely, sizes, int(self._budget * _SHARE), _AROUND, _LEAST)
         for n, each in enumerate(ranked):
             tier = self._first if n == 0 else Tier.HIGH if n < _HIGH else Tier.MEDIUM
