@@ -1,20 +1,21 @@
 """How much room each function may have: more where it is likelier to be to blame, and where there is more to show. Pure.
 
-To see a function at all is worth part of what it is worth to see the lines that matter in it. Of these, t tokens of a
-function of s tokens are taken to show 1 - exp(-1.5 (t - 15) / s^0.9): fitted to excerpts of functions that real fixes
-changed, of which long ones need fewer of their tokens, and no function shows anything in its first few. The room is
-shared out so that no token would be worth more elsewhere.
+To see a function at all is worth part of what it is worth to see the lines that matter in it. Of these, t tokens behind
+the header of a function with s tokens in its body are taken to show 1 - exp(-0.5 t / s^0.75): fitted to excerpts of
+functions that real fixes changed, of which long ones need fewer of their tokens. The room is shared out so that no
+token would be worth more elsewhere.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 _PRESENT = 0.4
 """The part of the worth that a function has by being there at all."""
 
-_STEEP, _GROWS, _FIRST = 1.5, 0.9, 15
+_STEEP, _GROWS = 0.5, 0.75
 _ROUNDS = 40
 
 
@@ -26,10 +27,18 @@ def likelihoods(scores: Sequence[float]) -> list[float]:
     return [weight / total for weight in weights]
 
 
-def allot(likely: Sequence[float], sizes: Sequence[int], room: int, around: int, least: int) -> list[int]:
+class Size(NamedTuple):
+    """The tokens of a function: all of them, those of its header, and those of its body without the docstring."""
+
+    whole: int
+    header: int
+    body: int
+
+
+def allot(likely: Sequence[float], sizes: Sequence[Size], room: int, around: int, least: int) -> list[int]:
     """Return how many of `room` tokens each function may have, 0 for those that are not worth any.
 
-    `sizes` are the functions' own tokens, `around` those of a heading and fence, `least` the fewest that are worth one.
+    `around`: tokens of a heading and fence, `least`: the fewest behind a header that show anything.
     """
     low, high = 1e-12, 1e3
     for _ in range(_ROUNDS):
@@ -41,14 +50,14 @@ def allot(likely: Sequence[float], sizes: Sequence[int], room: int, around: int,
     return _bought(likely, sizes, high, around, least)
 
 
-def _bought(likely: Sequence[float], sizes: Sequence[int], price: float, around: int, least: int) -> list[int]:
+def _bought(likely: Sequence[float], sizes: Sequence[Size], price: float, around: int, least: int) -> list[int]:
     """Return the tokens that are worth a price each; none of a function that is not worth all of its tokens."""
     found = []
-    for p, size in zip(likely, sizes, strict=True):
-        steep = _STEEP / max(1, size) ** _GROWS
-        wanted = _FIRST + math.log(max(1e-300, p * (1 - _PRESENT) * steep / price)) / steep
-        tokens = min(float(size), max(wanted, least))
-        shown = 1.0 if tokens >= size else -math.expm1(-steep * max(0.0, tokens - _FIRST))
+    for p, (whole, header, body) in zip(likely, sizes, strict=True):
+        steep = _STEEP / max(1, body) ** _GROWS
+        wanted = math.log(max(1e-300, p * (1 - _PRESENT) * steep / price)) / steep
+        tokens = min(float(whole), header + max(wanted, least))
+        shown = 1.0 if tokens >= header + body else -math.expm1(-steep * max(0.0, tokens - header))
         worth = p * (_PRESENT + (1 - _PRESENT) * shown)
         found.append(math.ceil(tokens) + around if worth >= price * (tokens + around) else 0)
     return found

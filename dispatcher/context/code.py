@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from dispatcher.context import lines, surroundings
-from dispatcher.context.allotment import allot, likelihoods
+from dispatcher.context.allotment import Size, allot, likelihoods
 from dispatcher.context.clues import Clues
 from dispatcher.context.excerpt import Excerpt, signature
-from dispatcher.context.layout import definition_of
+from dispatcher.context.layout import definition_of, layout_of
 from dispatcher.context.pieces import Form, LeftOut, Piece, Tier, code_forms
 from dispatcher.context.ranking import Ranked
 from dispatcher.context.signals import words
@@ -33,8 +34,8 @@ _FAR_BEHIND = 4.5
 
 _BEHIND, _FAR = "less likely than those that have the room", "much less likely than the first"
 
-_AROUND, _LEAST = 45, 30
-"""Tokens of a heading with a fence, and the fewest of a function that are worth one."""
+_AROUND, _LEAST = 45, 45
+"""Tokens of a heading with a fence, and the fewest of a function's body that are worth one."""
 
 _SURROUNDED, _MOST_RANGES, _MOST_AROUND, _LONGEST = 3, 12, 20, 160
 """For how many functions the surroundings are shown; ranges for each, lines for a file, characters of a line."""
@@ -45,8 +46,8 @@ _BYTES_PER_TOKEN = 3.5
 _PER_LINE = 1
 """About what tells a function's tokens from its source before it is counted."""
 
-_USED = 6
-"""Signatures of what the most suspicious function uses."""
+_USED, _USED_SHARE = 6, 0.05
+"""Signatures of what the most suspicious function uses, and the part of the budget that they may have."""
 
 
 class Code:
@@ -73,7 +74,7 @@ class Code:
         ranked = list(_without_nested_helpers(self._ranked))[:_MEDIUM]
         ranked.sort(key=lambda each: not self._may_be_shown(each))
         near = [each for each in ranked if self._may_be_shown(each)]
-        sizes = [_tokens(self._source(each.definition)) for each in near]
+        sizes = [_size(self._source(each.definition)) for each in near]
         likely = likelihoods([_SHARPNESS * each.score for each in near])
         rooms = allot(likely, sizes, int(self._budget * _SHARE), _AROUND, _LEAST)
         for n, each in enumerate(ranked):
@@ -135,8 +136,9 @@ class Code:
         called = set(re.findall(r"(\w+)\(", "\n".join(self._source(user))))
         callees = (d for d in self._graph.callees(user) if d not in shown and d.kind == "function")
         used = [d for d in callees if d.name.rpartition(".")[2] in called][:_USED]
-        if used:
-            text = "\n".join(f"# {d.path}:{d.first}\n{signature(self._source(d), d.first).text}" for d in used)
+        rows = [f"# {d.path}:{d.first}\n{signature(self._source(d), d.first).text}" for d in used]
+        sizes = accumulate(_tokens([row]) for row in rows)
+        if text := "\n".join(row for row, size in zip(rows, sizes, strict=True) if size <= self._budget * _USED_SHARE):
             yield Piece("code", Tier.MEDIUM, "Used there", (Form("signatures", Excerpt(text, ())),), language="python")
 
     def _source(self, d: Definition) -> list[str]:
@@ -157,6 +159,11 @@ def _without_nested_helpers(ranked: Sequence[Ranked]) -> Iterator[Ranked]:
 
 def _holds(outer: Definition, inner: Definition) -> bool:
     return inner.name.startswith(f"{outer.name}.<locals>.")
+
+
+def _size(source: Sequence[str]) -> Size:
+    layout = layout_of(source)
+    return Size(_tokens(source), _tokens(source[: layout.header]), _tokens(source[layout.docstring :]))
 
 
 def _tokens(source: Sequence[str]) -> int:

@@ -24,7 +24,9 @@ _OTHERS, _NAMED = 8, 3
 _LONGEST = 200
 """Characters of one line about something else."""
 
-_LONGEST_VALUE = 120
+_LONGEST_VALUE, _VALUES = 120, 120
+"""Characters of one value, and tokens of all of them where other things need the room."""
+
 _MUTE = re.compile(r"<.* at 0x[0-9a-f]+>|<module .*>")
 """Values that say nothing but what class they are of."""
 
@@ -110,7 +112,8 @@ def _values(about: dict[str, Any]) -> Iterator[Piece]:
             if not _MUTE.fullmatch(value)
         ]
         rows += [f"{frame['path']}:{frame['line']}", *told] if told else []
-    yield from _listed(Tier.MEDIUM, "Variables at the failure", rows, "error")
+    for piece in _listed(Tier.MEDIUM, "Variables at the failure", rows, "error"):
+        yield piece._replace(room=_VALUES)
 
 
 def _other_tests(task: Task) -> Iterator[Piece]:

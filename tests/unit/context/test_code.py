@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.context import clues, lines, surroundings
-from dispatcher.context.allotment import allot, likelihoods
+from dispatcher.context.allotment import Size, allot, likelihoods
 from dispatcher.context.code import Code
 from dispatcher.context.excerpt import Excerpt
 from dispatcher.context.ranking import Ranked
@@ -97,21 +97,35 @@ def test_a_helper_inside_another_helper_is_shown_once(tmp_path: Path) -> None:
 SCORES = st.lists(st.floats(0, 15), min_size=1, max_size=30)
 
 
+SIZES = st.builds(
+    lambda header, body, docstring: Size(header + body + docstring, header, body),
+    st.integers(1, 200), st.integers(0, 6000), st.integers(0, 900),
+)  # fmt: skip
+
+
 @examples(60)
-@given(SCORES, st.integers(0, 3000), st.lists(st.integers(1, 5000), min_size=30, max_size=30))
+@given(SCORES, st.integers(0, 3000), st.lists(SIZES, min_size=30, max_size=30))
 def test_rooms_are_within_what_there_is_and_the_likelier_of_two_alike_has_no_less(
-    scores: list[float], room: int, sizes: list[int]
+    scores: list[float], room: int, sizes: list[Size]
 ) -> None:
     scores.sort(reverse=True)
     likely = likelihoods(scores)
     rooms = allot(likely, sizes[: len(scores)], room, 45, 25)
     assert sum(likely) == pytest.approx(1.0)
     assert sum(rooms) <= room
-    assert all(each <= size + 45 for each, size in zip(rooms, sizes, strict=False))
+    for each, size in zip(rooms, sizes, strict=False):
+        assert each <= size.whole + 45
+        assert each == 0 or each >= min(size.whole, size.header + 25) + 45, "its name alone is worth no room"
     alike = allot(likely, [sizes[0]] * len(scores), room, 45, 25)
     assert alike == sorted(alike, reverse=True)
 
 
 def test_one_that_is_surely_to_blame_has_all_that_it_needs() -> None:
-    assert allot([0.98, 0.01, 0.01], [300, 300, 300], 400, 45, 25)[0] == 345
+    assert allot([0.98, 0.01, 0.01], [Size(300, 20, 280)] * 3, 400, 45, 25)[0] == 345
     assert allot([], [], 100, 45, 25) == []
+
+
+def test_a_giant_that_is_likely_shows_some_of_its_body() -> None:
+    rooms = allot([0.3, 0.2, 0.2, *[0.05] * 6], [Size(6000, 60, 5800), *[Size(200, 20, 180)] * 8], 1600, 45, 45)
+    assert rooms[0] >= 60 + 45 + 45
+    assert all(rooms[1:3])
