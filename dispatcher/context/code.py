@@ -37,8 +37,11 @@ _BEHIND, _FAR = "less likely than those that have the room", "much less likely t
 _AROUND, _LEAST = 45, 45
 """Tokens of a heading with a fence, and the fewest of a function's body that are worth one."""
 
-_SURROUNDED, _MOST_RANGES, _MOST_AROUND, _LONGEST = 3, 12, 20, 160
-"""For how many functions the surroundings are shown; ranges for each, lines for a file, characters of a line."""
+_SURROUNDED, _MOST_RANGES, _LONGEST = 5, 12, 160
+"""For how many functions the surroundings are shown; ranges for each, characters of a line."""
+
+_AROUND_SHARE = 0.02
+"""Lines of what is around functions in one file, for each token of the budget."""
 
 _CLASS_LINE = re.compile(r"\s*class\b.*:\s*(?:#.*)?")
 
@@ -120,7 +123,7 @@ class Code:
                 seen.setdefault(d.path, set()).update(range(first, last + 1))
         for path, numbers in seen.items():
             source = self._graph.lines(path)
-            shown = sorted(numbers)[:_MOST_AROUND]
+            shown = sorted(numbers)[: int(self._budget * _AROUND_SHARE)]
             rows = [source[n - 1][:_LONGEST].rstrip() for n in shown]
             if all(map(_CLASS_LINE.fullmatch, rows)):
                 continue  # the functions' names tell as much
