@@ -51,13 +51,18 @@ def allot(likely: Sequence[float], sizes: Sequence[Size], room: int, around: int
 
 
 def _bought(likely: Sequence[float], sizes: Sequence[Size], price: float, around: int, least: int) -> list[int]:
-    """Return the tokens that are worth a price each; none of a function that is not worth all of its tokens."""
+    """Return the tokens that are worth a price each: all of a function, a part of it, or none of one not worth either."""
     found = []
-    for p, (whole, header, body) in zip(likely, sizes, strict=True):
-        steep = _STEEP / max(1, body) ** _GROWS
+    for p, size in zip(likely, sizes, strict=True):
+        steep = _STEEP / max(1, size.body) ** _GROWS
         wanted = math.log(max(1e-300, p * (1 - _PRESENT) * steep / price)) / steep
-        tokens = min(float(whole), header + max(wanted, least))
-        shown = 1.0 if tokens >= header + body else -math.expm1(-steep * max(0.0, tokens - header))
-        worth = p * (_PRESENT + (1 - _PRESENT) * shown)
-        found.append(math.ceil(tokens) + around if worth >= price * (tokens + around) else 0)
+        part = min(float(size.whole), size.header + max(wanted, least))
+        gain, tokens = max((p * _worth(size, t, steep) - price * (t + around), t) for t in (part, float(size.whole)))
+        found.append(math.ceil(tokens) + around if gain >= 0 else 0)
     return found
+
+
+def _worth(size: Size, tokens: float, steep: float) -> float:
+    """Return what some tokens of a function that is to blame are worth, all of them 1."""
+    shown = 1.0 if tokens >= size.header + size.body else -math.expm1(-steep * max(0.0, tokens - size.header))
+    return _PRESENT + (1 - _PRESENT) * shown
