@@ -104,7 +104,8 @@ class Candidates:
         piece = self.pieces[n]
         form = piece.forms[-1]
         made = form.content if isinstance(form.content, Excerpt) else form.content(self._guess("", n, most + _FENCES))
-        text, lines = self.shortened(made.text, most), made.shown
+        text = self.shortened(made.text, most)
+        lines = made.shown if text == made.text else ()
         if most < self._rules.smallest:
             piece = piece._replace(title=self.shortened(one_line(piece.title), most), path=None, reasons=())
             lines = ()

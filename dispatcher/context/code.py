@@ -9,7 +9,7 @@ from itertools import accumulate
 from dispatcher.context import lines, surroundings
 from dispatcher.context.allotment import Size, allot, likelihoods
 from dispatcher.context.clues import Clues
-from dispatcher.context.excerpt import Excerpt, signature
+from dispatcher.context.excerpt import Excerpt, Fits, most, signature
 from dispatcher.context.layout import definition_of, layout_of
 from dispatcher.context.pieces import Form, LeftOut, Piece, Tier, code_forms
 from dispatcher.context.ranking import Ranked
@@ -37,7 +37,7 @@ _BEHIND, _FAR = "less likely than those that have the room", "much less likely t
 _AROUND, _LEAST = 45, 45
 """Tokens of a heading with a fence, and the fewest of a function's body that are worth one."""
 
-_SURROUNDED, _MOST_RANGES, _LONGEST = 5, 12, 160
+_SURROUNDED, _MOST_RANGES, _LONGEST = 3, 12, 160
 """For how many functions the surroundings are shown; ranges for each, characters of a line."""
 
 _AROUND_SHARE = 0.02
@@ -127,8 +127,7 @@ class Code:
             rows = [source[n - 1][:_LONGEST].rstrip() for n in shown]
             if all(map(_CLASS_LINE.fullmatch, rows)):
                 continue  # the functions' names tell as much
-            forms = (Form("full", Excerpt("\n".join(rows), tuple((n, n) for n in shown))),)
-            yield Piece("code", Tier.HIGH, "Around it", forms, path, language="python")
+            yield Piece("code", Tier.HIGH, "Around it", _beginnings(rows, shown), path, language="python")
 
     def _used(self) -> Iterator[Piece]:
         """Yield the signatures of what the most suspicious function uses."""
@@ -138,7 +137,10 @@ class Code:
         user = self._ranked[0].definition
         called = set(re.findall(r"(\w+)\(", "\n".join(self._source(user))))
         callees = (d for d in self._graph.callees(user) if d not in shown and d.kind == "function")
-        used = [d for d in callees if d.name.rpartition(".")[2] in called][:_USED]
+        ran = self._clues.executed  # what a method's name alone seems to stand for, often is another class's
+        used = [d for d in callees if d.name.rpartition(".")[2] in called and (not ran or (d.path, d.name) in ran)][
+            :_USED
+        ]
         rows = [f"# {d.path}:{d.first}\n{signature(self._source(d), d.first).text}" for d in used]
         sizes = accumulate(_tokens([row]) for row in rows)
         if text := "\n".join(row for row, size in zip(rows, sizes, strict=True) if size <= self._budget * _USED_SHARE):
@@ -146,6 +148,18 @@ class Code:
 
     def _source(self, d: Definition) -> list[str]:
         return self._graph.lines(d.path)[d.first - 1 : d.last]
+
+
+def _beginnings(rows: Sequence[str], numbers: Sequence[int]) -> tuple[Form, ...]:
+    """Return the forms of single lines of a file: all of them, or as many of the first as have room."""
+
+    def first(count: int) -> Excerpt:
+        return Excerpt("\n".join(rows[:count]), tuple((n, n) for n in numbers[:count]))
+
+    def made(fits: Fits) -> Excerpt:
+        return first(1 + most(len(rows) - 1, lambda count: fits(first(1 + count).text)))
+
+    return (Form("full", first(len(rows))), Form("excerpt", made))
 
 
 def _without_nested_helpers(ranked: Sequence[Ranked]) -> Iterator[Ranked]:

@@ -11,7 +11,7 @@ from dispatcher.graph.definition import Definition
 from dispatcher.graph.graph import Graph
 
 HOPS = 2
-"""How far from the test; one hop finds less (docs/eval.md)."""
+"""How far from the test; one hop finds no more (docs/measured.md)."""
 
 _FADING = 0.5
 """How much less a callee's callee counts."""

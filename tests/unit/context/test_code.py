@@ -129,3 +129,40 @@ def test_a_giant_that_is_likely_shows_some_of_its_body() -> None:
     rooms = allot([0.3, 0.2, 0.2, *[0.05] * 6], [Size(6000, 60, 5800), *[Size(200, 20, 180)] * 8], 1600, 45, 45)
     assert rooms[0] >= 60 + 45 + 45
     assert all(rooms[1:3])
+
+
+def test_single_lines_around_are_whole_lines_however_little_room_there_is(tmp_path: Path) -> None:
+    folder = made.project(tmp_path / "project")
+    source = folder / "shop" / "price.py"
+    names = [f"LIMIT_{n}" for n in range(30)]
+    used = "\n".join(f"    print({name})" for name in names)
+    source.write_text(
+        source.read_text() + "\n".join(f"{n} = {'7' * 40}" for n in names) + f"\n\ndef limits():\n{used}\n"
+    )
+    with code_graph.opened(folder, None) as graph:
+        limits = graph.find("shop/price.py", "limits")
+        assert limits is not None
+        pieces = Code(clues.of(made.task()), graph, [Ranked(limits, 1.0, {})], 1000).pieces()
+        (around,) = [piece for piece in pieces if piece.title == "Around it"]
+        full, part = (form.content for form in around.forms)
+        assert not callable(full)
+        assert callable(part)
+        assert len(full.text.splitlines()) == 12, "of one function"
+        some = part(lambda text: len(text) < 200)
+        assert full.text.startswith(some.text + "\n")
+        assert len(some.shown) == len(some.text.splitlines()) == 3
+        assert len(part(lambda _text: False).shown) == 1
+
+
+def test_what_it_seems_to_use_but_the_test_does_not_execute_is_not_shown(tmp_path: Path) -> None:
+    folder = made.project(tmp_path / "project")
+    with code_graph.opened(folder, None) as graph:
+        parse = graph.find("shop/price.py", "Price.parse")
+        assert parse is not None
+        for executed, shown in ((True, ["convert"]), (False, [])):
+            found = clues.of(made.task())
+            ran = {unit: told for unit, told in found.executed.items() if executed or unit[1] != "convert"}
+            pieces = Code(found._replace(executed=ran), graph, [Ranked(parse, 1.0, {})], 1000).pieces()
+            texts = [form.content for piece in pieces if piece.title == "Used there" for form in piece.forms]
+            assert [name for name in shown if any(not callable(t) and name in t.text for t in texts)] == shown
+            assert bool(texts) is executed

@@ -219,3 +219,12 @@ def test_without_pieces_the_head_is_the_prompt() -> None:
 def test_a_piece_without_a_whole_form_is_made_for_its_room() -> None:
     made = Piece("note", M, "n", (Form("some", lambda fits: Excerpt("long" * 20 if fits("long" * 20) else "no", ())),))
     assert "longlong" in fit(HEAD, [ERROR, made], 500, words).prompt
+
+
+def test_of_a_text_that_is_cut_no_lines_are_said_to_be_shown() -> None:
+    rows = [f"ATTRIBUTE_{n} = {n} * 1000" for n in range(90)]
+    around = Piece("code", H, "Around it", (Form("full", Excerpt("\n".join(rows), ((1, 90),))),), "a.py")
+    fitted = fit(HEAD, [ERROR, around], 300, words)
+    (shown,) = [each for each in fitted.chosen if each.piece.kind == "code"]
+    assert "more characters" in shown.text
+    assert shown.lines == ()
