@@ -29,6 +29,7 @@ def test_residents_are_served_alike_and_nothing_is_served_twice_or_lost(tmp_path
     assert served.ratio <= 2, [len(tokens) for tokens in served.tokens]
 
 
+@pytest.mark.campaign
 @pytest.mark.usefixtures("project")
 def test_shells_that_start_a_process_for_each_claim_get_each_their_own(tmp_path: Path, each: int) -> None:
     tasks = herd.WORKERS * each

@@ -226,6 +226,7 @@ def test_a_flaky_task_is_not_done_because_its_tests_pass_once(run: Run) -> None:
     run("complete", token)
 
 
+@pytest.mark.campaign
 def test_what_has_failed_for_too_long_is_flaky_no_more(run: Run) -> None:
     suites.write(Path(), FILES)
     fates(a="fppp")

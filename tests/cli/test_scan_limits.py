@@ -111,6 +111,7 @@ FAILED = {
 }
 
 
+@pytest.mark.campaign
 def test_whatever_hangs_is_a_task_that_says_so_and_where_and_all_other_tests_are_run(tmp_path: Path) -> None:
     """One scan, as it takes seconds. A thread that keeps the interpreter from its end is ended too, and the run counts."""
     env = suites.quiet_environment(DISPATCHER_SCAN_FILE_TIMEOUT="5")

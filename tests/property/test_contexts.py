@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -131,12 +133,14 @@ BESIDE = Beside((Solved("another", "`it` was this", verified=True),), ("one like
 
 
 @pytest.fixture(scope="module")
-def place(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def place(folder: Path) -> Iterator[Place]:
+    """Return where contexts are made from, the caches in memory too: their syncs prove nothing here."""
+
     def nobody() -> NoReturn:
         raise AssertionError("no model is meant")
 
-    cache = str(tmp_path_factory.mktemp("cache"))
-    return Place(folder, cache, os.path.join(cache, "lexicons"), nobody)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as cache:
+        yield Place(folder, cache, os.path.join(cache, "lexicons"), nobody)
 
 
 def context(of: Given, place: Place) -> Made:
