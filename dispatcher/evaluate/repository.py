@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from dispatcher.errors import InvalidInput
 from dispatcher.evaluate.git import GitFailed, git
+
+_NOW, _AT_ONCE = ("now", "today"), 5
+"""What git reads as this moment for good reason, and the seconds between two questions: all that it cannot read it takes
+for this moment."""
+
+_OF_REVISIONS = re.compile(r"[~^{]|\.\.")
 
 
 class Repository(NamedTuple):
@@ -35,9 +42,19 @@ class Repository(NamedTuple):
         return found
 
     def since(self, given: str) -> str:
-        """Return the option of git-log(1) that leaves out what is older than a date or a revision."""
+        """Return the option of git-log(1) that leaves out what is older than a date or a revision. Raises InvalidInput."""
         found = _commit(self.path, given)
-        return f"--since={given}" if found is None else f"^{found}"
+        if found is not None:
+            return f"^{found}"
+        no_date = not given.strip() or _OF_REVISIONS.search(given)
+        is_now = abs(self._seconds(given) - self._seconds("now")) <= _AT_ONCE
+        if no_date or (is_now and given.strip().lower() not in _NOW):
+            raise InvalidInput(what=f"--since '{given}'", problem="is neither a date nor a revision")
+        return f"--since={given}"
+
+    def _seconds(self, date: str) -> int:
+        """Return a date as git reads it, in seconds; of what is none that is now."""
+        return int(git(self.path, "rev-parse", f"--since={date}").partition(b"=")[2])
 
     @property
     def has_submodules(self) -> bool:

@@ -261,6 +261,11 @@ def test_nothing_found_is_no_error(run: Run, shop: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_since_that_is_neither_a_date_nor_a_revision_is_refused(run: Run, shop: Path) -> None:
+    told = run("eval", "--repo", str(shop), "--python", sys.executable, "--since", "nowhen", code=2)
+    assert told.err.endswith("error: --since 'nowhen': is neither a date nor a revision\n")
+
+
 def test_a_python_without_pytest_is_told_once(run: Run, shop: Path, project: Path) -> None:
     (project / "bare").write_text(f'#!/bin/sh\nexec {sys.executable} -ES "$@"\n')
     (project / "bare").chmod(0o755)

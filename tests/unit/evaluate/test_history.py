@@ -191,3 +191,19 @@ def test_what_is_no_repository_with_commits_is_refused(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(InvalidInput, match=f"--repo '.*{name}': {why}$"):
             repository.found_at(tmp_path / name)
+
+
+@pytest.mark.parametrize("since", ["nowhen", "HEAD~99", "v1..v2", "", " ", "HEAD@{99}"])
+def test_a_since_that_is_neither_a_date_nor_a_revision_is_refused(made: Path, since: str) -> None:
+    with pytest.raises(InvalidInput, match="is neither a date nor a revision"):
+        repository.found_at(made).since(since)
+
+
+@pytest.mark.parametrize("since", ["now", "today", "2 weeks ago", "yesterday", "2020-01-01", "2020.01.01 10:30"])
+def test_dates_are_those_that_git_knows(made: Path, since: str) -> None:
+    assert repository.found_at(made).since(since) == f"--since={since}"
+
+
+def test_a_revision_leaves_out_what_it_holds(made: Path) -> None:
+    found = repository.found_at(made)
+    assert found.since("HEAD") == f"^{found.head}"
