@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ from tests.support import FakeClock, Ran, Run
 # A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _folders_of_inner_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give the pytest that a scan runs a place of its own: at its end it would tidy up what earlier runs of ours left."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTEST_DEBUG_TEMPROOT", str(tmp_path_factory.mktemp("inner")))
+        yield
 
 
 @pytest.fixture
