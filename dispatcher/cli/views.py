@@ -90,14 +90,14 @@ def show_command(
     """
     making = {"--explain": explain, "--edit": edit, "--budget": budget, "--model": model}
     given = [name for name, value in making.items() if value]
-    if not context and (given or at):
-        what = ", ".join([*given, *(["--at"] if at else [])])
+    if not context and (given or at is not None):
+        what = ", ".join([*given, *(["--at"] if at is not None else [])])
         raise InvalidInput(what=what, problem="says something about the context: give --context too")
-    if at and given:
+    if at is not None and given:
         raise InvalidInput(what=f"--at and {', '.join(given)}", problem="what was given then is not made anew")
     if explain and (edit or json):
         raise InvalidInput(what="--explain", problem="is for people; --json tells all of it, --edit shows messages")
-    if at:
+    if at is not None:
         _show_given(task, at, json=json)
     elif context:
         _show_context(task, budget, model, edit.value if edit else None, explain=explain, json=json)

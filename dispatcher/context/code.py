@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 
 from dispatcher.context import lines, surroundings
 from dispatcher.context.allotment import Size, allot, likelihoods
@@ -56,7 +56,8 @@ _USED, _USED_SHARE = 6, 0.05
 class Code:
     """The pieces of code for one failure, those of one tier in the order of their worth.
 
-    `first` is the tier of the most suspicious function; `passed_over` has suspects that may be to blame, but not likely enough for the room that they would take.
+    `first` is the tier of the most suspicious function. `passed_over` has, once the pieces were made, the suspects that
+    are not likely enough for the room that they would take.
     """
 
     def __init__(
@@ -138,10 +139,8 @@ class Code:
         called = set(re.findall(r"(\w+)\(", "\n".join(self._source(user))))
         callees = (d for d in self._graph.callees(user) if d not in shown and d.kind == "function")
         ran = self._clues.executed  # what a method's name alone seems to stand for, often is another class's
-        used = [d for d in callees if d.name.rpartition(".")[2] in called and (not ran or (d.path, d.name) in ran)][
-            :_USED
-        ]
-        rows = [f"# {d.path}:{d.first}\n{signature(self._source(d), d.first).text}" for d in used]
+        used = (d for d in callees if d.name.rpartition(".")[2] in called and (not ran or (d.path, d.name) in ran))
+        rows = [f"# {d.path}:{d.first}\n{signature(self._source(d), d.first).text}" for d in islice(used, _USED)]
         sizes = accumulate(_tokens([row]) for row in rows)
         if text := "\n".join(row for row, size in zip(rows, sizes, strict=True) if size <= self._budget * _USED_SHARE):
             yield Piece("code", Tier.MEDIUM, "Used there", (Form("signatures", Excerpt(text, ())),), language="python")

@@ -16,7 +16,7 @@ _SHOWN = 5
 _LIKE_OTHERS = (
     "scan", "complete that is refused", "complete that is verified", "claim with code",
     "edit", "mute", "fail", "release", "heartbeat", "reopen", "claim of expired tasks", "rebuild with a loss",
-    "add after half a rotation",
+    "add after half a rotation", "rebuild of a damaged journal", "init",
 )  # fmt: skip
 """Those that run tests or read source take long, and the others write like one that stays; most calls are the same."""
 
