@@ -58,7 +58,11 @@ def given_by(desk: Desk, named: str, when: str) -> dict[str, Any]:
     `when` is a sequence number, a date, a time or a span back. Raises InvalidInput where nothing was given by then.
     """
     until = int(when) if re.fullmatch(r"[0-9]{1,18}", when) else None
-    at = "" if until is not None else intake.moment_in_time("--at", when, desk.clock(), past=True)
+    try:
+        at = "" if until is not None else intake.moment_in_time("--at", when, desk.clock(), past=True)
+    except InvalidInput:
+        problem = "must be a sequence number, a date (2026-12-01), a time or a span back (7d, 12h)"
+        raise InvalidInput(what=f"--at '{when}'", problem=problem) from None
     task, _ = desk.store.view(lambda ledger: finding.find(desk, ledger, named))
     last = None
     for record in desk.store.history():

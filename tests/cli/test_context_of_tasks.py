@@ -441,7 +441,7 @@ def test_what_was_not_given_by_then_is_said(run: Run, root: Path) -> None:
     refused(run("show", ADD, "--context", "--at", "3", code=None), 2, "no claim of", "had been given a context by then")
     given(run, ADD)
     refused(run("show", ADD, "--context", "--at", "1d", code=None), 2, "by then", "dispatcher log --task")
-    refused(run("show", ADD, "--context", "--at", "noon", code=None), 2, "--at 'noon'", "must be")
+    refused(run("show", ADD, "--context", "--at", "noon", code=None), 2, "--at 'noon'", "must be a sequence number")
     refused(run("show", ADD, "--context", "--at", "", code=None), 2, "--at ''", "must be")
     refused(run("show", ADD, "--at", "3", code=None), 2, "--at", "give --context too")
     refused(run("show", ADD, "--context", "--at", "9", "--explain", code=None), 2, "is not made anew")
